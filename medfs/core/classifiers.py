@@ -1,0 +1,71 @@
+"""θ as a value: what a mapper returns, and the same with calibrated probabilities."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from medfs.core.errors import UsageError
+from medfs.core.features import Features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standardizer:
+    """(x − mean) / scale, per feature. A feature that never varied has scale 1."""
+
+    mean: Float[Tensor, "feature"]
+    scale: Float[Tensor, "feature"]
+
+    def __call__(self, x: Float[Tensor, "case feature"]) -> Float[Tensor, "case feature"]:
+        return (x - self.mean) / self.scale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearHead:
+    """logits = x Wᵀ + b."""
+
+    weight: Float[Tensor, "way feature"]
+    bias: Float[Tensor, "way"]
+
+    def __call__(self, x: Float[Tensor, "case feature"]) -> Float[Tensor, "case way"]:
+        return x @ self.weight.T + self.bias
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """θ = M_φ(S): everything needed to turn features into logits. Nothing in it is mutated.
+
+    Attributes:
+        encoders: identities of the encoders whose blocks it reads, in that order.
+        class_names: in the order of the logits.
+    """
+
+    encoders: tuple[str, ...]
+    standardizer: Standardizer
+    head: LinearHead
+    class_names: tuple[str, ...]
+
+    def logits(self, features: Features) -> Float[Tensor, "case way"]:
+        if features.identities != self.encoders:
+            raise UsageError(
+                "these features come from another encoder than the classifier's",
+                why=f"it reads {self.encoders}, given {features.identities}",
+            )
+        x = features.joined().to(self.head.weight.dtype)
+        return self.head(self.standardizer(x))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibratedClassifier:
+    """A classifier whose logits are divided by a temperature before the softmax (Guo et al. 2017)."""
+
+    classifier: Classifier
+    temperature: Float[Tensor, ""]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.classifier.class_names
+
+    def predict_proba(self, features: Features) -> Float[Tensor, "case way"]:
+        return torch.softmax(self.classifier.logits(features) / self.temperature, dim=1)

@@ -1,0 +1,1 @@
+"""Volume (+ mask) and a preset → Patch: region, one interpolation onto a fixed grid, intensity."""

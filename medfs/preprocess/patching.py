@@ -1,0 +1,119 @@
+"""Volume + mask + preset → Patch."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Shaped
+
+from medfs.core.errors import GeometryError
+from medfs.core.patches import Patch
+from medfs.core.volumes import Volume
+from medfs.preprocess import regions
+from medfs.preprocess.intensity import limits, normalise, value_range
+from medfs.preprocess.presets import Preset
+from medfs.preprocess.regions import Region
+from medfs.preprocess.resample import resample
+
+_FINDERS: dict[str, Callable[[Shaped[np.ndarray, "x y z"]], Region]] = {
+    "otsu": regions.otsu,
+    "half-maximum": regions.half_maximum,
+    "whole": regions.whole,
+}
+
+
+def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: Preset) -> Patch:
+    """Cut the region out of a scan, on the preset's grid.
+
+    The grid is centred on the region's bounding box and aligned with the scan's axes. A region that
+    does not fit enlarges the grid spacing, in all directions alike, and says so in `notes`.
+
+    Raises:
+        ScanReadError: the scan is constant.
+    """
+    voxels = volume.voxels[0]
+    region = _FINDERS[preset.region](voxels) if mask is None else regions.from_mask(mask)
+    low, high = region.bounds()
+    spacing = np.asarray(volume.spacing)
+    needed = (high - low) * spacing + 2 * preset.margin_mm
+    factor = max(1.0, float(np.max(needed / _field_of(preset))))
+    grid = np.asarray(preset.spacing_mm) * factor
+    centre = (low + high) / 2
+    image = _image(volume, preset, centre, grid)
+    roi, empty = _roi(region, centre, grid / spacing, preset.shape)
+    notes = [region.note] if region.note else []
+    if factor > 1:
+        notes.append(f"the region does not fit: grid spacing enlarged {factor:.2f} times")
+    if empty:
+        notes.append("the region is smaller than a grid cell")
+    return _patch(image, roi, grid, preset, notes)
+
+
+def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], preset: Preset) -> Patch:
+    """The same field of view from the centre of any scan; its content is the region.
+
+    Nothing outside the field is read into the patch, and nothing is padded.
+
+    Raises:
+        GeometryError: the scan is smaller than the field.
+    """
+    if any(e < f - 1e-3 for e, f in zip(volume.extent, field_mm, strict=True)):
+        extent = " × ".join(f"{e:.1f}" for e in volume.extent)
+        raise GeometryError(
+            "the scan is smaller than the chosen field of view",
+            why=f"it measures {extent} mm, the field {' × '.join(f'{f:g}' for f in field_mm)} mm",
+        )
+    field = np.asarray(field_mm)
+    grid = np.asarray(preset.spacing_mm) * max(1.0, float(np.max(field / _field_of(preset))))
+    centre = (np.asarray(volume.voxels.shape[1:]) - 1) / 2
+    inside = np.ones(preset.shape, dtype=np.float32)
+    for axis, (n, step) in enumerate(zip(preset.shape, grid, strict=True)):
+        offset = np.abs(np.arange(n) - (n - 1) / 2) * step
+        line = offset + step / 2 <= field[axis] / 2 + 1e-6
+        inside *= np.expand_dims(line, tuple(a for a in range(3) if a != axis))
+    image = _image(volume, preset, centre, grid) * inside
+    return _patch(image, inside, grid, preset, ["the central field of view is the region"])
+
+
+def _field_of(preset: Preset) -> Float[np.ndarray, "3"]:
+    return np.asarray(preset.spacing_mm) * np.asarray(preset.shape)
+
+
+def _image(
+    volume: Volume, preset: Preset, centre: Float[np.ndarray, "3"], grid: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "i j k"]:
+    voxels = volume.voxels[0]
+    offset, scale = value_range(voxels, preset.intensity)
+    low, high = (offset + scale * bound for bound in limits(preset.intensity))
+    step = grid / np.asarray(volume.spacing)
+    values = resample(voxels, centre, step, preset.shape, clip=(low, high))
+    return normalise(values, offset, scale, preset.intensity)
+
+
+def _roi(
+    region: Region,
+    centre: Float[np.ndarray, "3"],
+    step: Float[np.ndarray, "3"],
+    shape: tuple[int, int, int],
+) -> tuple[Float[np.ndarray, "i j k"], bool]:
+    stride = np.asarray(region.stride, dtype=float)
+    share = resample(region.mask, centre / stride, step / stride, shape, repeat_edge=False)
+    peak = float(share.max())
+    # A region thinner than the grid keeps the points where it weighs most instead of vanishing.
+    return (share >= min(0.5, peak / 2)).astype(np.float32), peak < 0.5
+
+
+def _patch(
+    image: Float[np.ndarray, "i j k"],
+    roi: Float[np.ndarray, "i j k"],
+    grid: Float[np.ndarray, "3"],
+    preset: Preset,
+    notes: list[str],
+) -> Patch:
+    return Patch(
+        torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None],
+        torch.from_numpy(np.ascontiguousarray(roi, dtype=np.float32))[None],
+        torch.tensor(grid, dtype=torch.float32),
+        preset.name,
+        tuple(notes),
+    )

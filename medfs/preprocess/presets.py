@@ -1,0 +1,117 @@
+"""Presets: how a scan of one kind becomes a patch. Parsed strictly; unknown keys are errors."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from medfs.core.errors import ConfigError
+from medfs.storage.configs import read_config
+from medfs.storage.files import sha256, to_json
+
+IntensityKind = Literal["window", "zscore", "percentile"]
+RegionKind = Literal["otsu", "half-maximum", "whole"]
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """How voxel values are normalised.
+
+    `window`: [low, high] in the scan's unit to [−1, 1], clipped. `zscore`: mean 0 and standard
+    deviation 1 over the scan's voxels above its minimum, clipped at ±`clip`. `percentile`: the
+    scan's percentiles `low` and `high` to [0, 1], clipped.
+    """
+
+    kind: IntensityKind
+    low: float = 0.0
+    high: float = 0.0
+    clip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What turns a volume into a patch.
+
+    Attributes:
+        spacing_mm: grid spacing along x, y, z; enlarged for a case whose region does not fit.
+        shape: grid points along x, y, z.
+        margin_mm: kept free around the region on every side.
+        region: how a region is found where there is no mask.
+    """
+
+    name: str
+    summary: str
+    spacing_mm: tuple[float, float, float]
+    shape: tuple[int, int, int]
+    margin_mm: float
+    intensity: Intensity
+    region: RegionKind
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the preset would make another patch."""
+        return f"{self.name}-{sha256(to_json(asdict(self)).encode())[:12]}"
+
+    def to_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        return {**values, "spacing_mm": list(self.spacing_mm), "shape": list(self.shape)}
+
+
+def load_preset(name: str) -> Preset:
+    """A shipped preset by name, or one from a YAML file.
+
+    Raises:
+        UsageError: no such preset.
+        ConfigError: a key is missing, unknown, or of the wrong type.
+    """
+    content = read_config("presets", name)
+    region = content.get("region")
+    kind = region.get("kind") if isinstance(region, dict) else region
+    return parse_preset({**content, "name": Path(name).stem, "region": kind})
+
+
+def parse_preset(content: dict[str, Any]) -> Preset:
+    """A preset from plain data, as `Preset.to_dict` writes it; ConfigError where it does not fit."""
+    name = str(content.get("name", "preset"))
+    try:
+        intensity = Intensity(**content["intensity"])
+        preset = Preset(
+            **{
+                **content,
+                "intensity": intensity,
+                "spacing_mm": _three(content["spacing_mm"], float),
+                "shape": _three(content["shape"], int),
+                "margin_mm": float(content["margin_mm"]),
+            }
+        )
+    except KeyError as error:
+        raise ConfigError(f"key {error} is missing", case=f"preset {name}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            "does not fit the schema", case=f"preset {name}", why=str(error)
+        ) from error
+    _check(preset)
+    return preset
+
+
+def _three(values: Any, kind: type) -> Any:
+    if not isinstance(values, list | tuple) or len(values) != 3:
+        raise ValueError(f"expected three numbers, found {values!r}")
+    return tuple(kind(v) for v in values)
+
+
+def _check(preset: Preset) -> None:
+    intensity = preset.intensity
+    problems = [
+        (intensity.kind not in get_args(IntensityKind), f"intensity kind {intensity.kind!r}"),
+        (preset.region not in get_args(RegionKind), f"region kind {preset.region!r}"),
+        (min(preset.spacing_mm) <= 0, "spacing_mm must be positive"),
+        (not all(4 <= n <= 512 for n in preset.shape), "shape must be within 4 and 512"),
+        (preset.margin_mm < 0, "margin_mm must not be negative"),
+        (
+            intensity.kind in ("window", "percentile") and intensity.high <= intensity.low,
+            "intensity high must exceed low",
+        ),
+        (intensity.kind == "zscore" and intensity.clip <= 0, "intensity clip must be positive"),
+    ]
+    if found := [text for bad, text in problems if bad]:
+        raise ConfigError("does not fit the schema", case=f"preset {preset.name}", why=found[0])
