@@ -1,1 +1,1 @@
-"""Values that the stages hand to each other, and errors. No file is opened, MONAI is not imported."""
+"""Values that the stages hand to each other, and errors. Opens no file, never imports MONAI."""

@@ -58,7 +58,7 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibratedClassifier:
-    """A classifier whose logits are divided by a temperature before the softmax (Guo et al. 2017)."""
+    """A classifier with its logits divided by a temperature before the softmax (Guo 2017)."""
 
     classifier: Classifier
     temperature: Float[Tensor, ""]

@@ -1,0 +1,1 @@
+"""Patient-disjoint few-shot tasks: drawn from a cohort, or read from a frozen list."""

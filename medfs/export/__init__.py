@@ -1,0 +1,1 @@
+"""A calibrated classifier on disk."""

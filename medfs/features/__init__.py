@@ -1,0 +1,1 @@
+"""Patches → features: radiomics of the region, and 3D backbones with weights of the user."""

@@ -1,0 +1,1 @@
+"""How good, how calibrated, how sure: pure functions on NumPy arrays, without torch or sklearn."""

@@ -6,10 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from medfs.core.errors import CohortError
+from medfs.core.errors import CohortError, ScanReadError
 from medfs.core.volumes import Volume
+from medfs.preprocess.presets import Preset
 
 Kind = Literal["ct", "mr", "pet", "shape"]
+_IN_WORDS: dict[Kind, str] = {"ct": "CT", "mr": "MR", "pet": "PET", "shape": "a binary shape"}
 _BY_MODALITY: dict[str, Kind] = {"CT": "ct", "MR": "mr", "PT": "pet", "NM": "pet"}
 # Air is −1000 HU and lung parenchyma about −850 HU; nothing but CT has such values in bulk.
 _LUNG_HU = (-980.0, -500.0)
@@ -64,3 +66,23 @@ def choose(suggestions: dict[str, Suggestion]) -> tuple[str, str]:
     lung = float(np.median([s.lung_share for s in suggestions.values()]))
     part = f"{lung:.0%} of the voxels have the density of lung"
     return ("ct-lung" if lung > 0.2 else "ct-soft"), f"{reason}; {part}"
+
+
+def check(volume: Volume, preset: Preset) -> None:
+    """Refuse a scan that is certainly not of the preset's kind.
+
+    Certain are a DICOM modality, HU-like values, and a volume of two values. A file that says
+    nothing and has values of no known unit is accepted.
+
+    Raises:
+        ScanReadError: the scan is of another kind.
+    """
+    found = suggest(volume)
+    unsure = found.kind == "mr" and volume.modality is None
+    if unsure or found.kind in preset.kinds:
+        return
+    raise ScanReadError(
+        f"this scan is not of the kind that preset {preset.name!r} is for",
+        why=f"it looks like {_IN_WORDS[found.kind]}: {found.reason}",
+        todo="Remove it, or name a fitting preset when adapting",
+    )

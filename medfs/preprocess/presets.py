@@ -10,6 +10,7 @@ from medfs.storage.files import sha256, to_json
 
 IntensityKind = Literal["window", "zscore", "percentile"]
 RegionKind = Literal["otsu", "half-maximum", "whole"]
+KINDS = ("ct", "mr", "pet", "shape")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Preset:
         shape: grid points along x, y, z.
         margin_mm: kept free around the region on every side.
         region: how a region is found where there is no mask.
+        kinds: kinds of scan it is for: `ct`, `mr`, `pet`, `shape`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Preset:
     margin_mm: float
     intensity: Intensity
     region: RegionKind
+    kinds: tuple[str, ...]
 
     @property
     def identity(self) -> str:
@@ -53,7 +56,8 @@ class Preset:
 
     def to_dict(self) -> dict[str, Any]:
         values = asdict(self)
-        return {**values, "spacing_mm": list(self.spacing_mm), "shape": list(self.shape)}
+        lists = {key: list(values[key]) for key in ("spacing_mm", "shape", "kinds")}
+        return {**values, **lists}
 
 
 def load_preset(name: str) -> Preset:
@@ -63,14 +67,11 @@ def load_preset(name: str) -> Preset:
         UsageError: no such preset.
         ConfigError: a key is missing, unknown, or of the wrong type.
     """
-    content = read_config("presets", name)
-    region = content.get("region")
-    kind = region.get("kind") if isinstance(region, dict) else region
-    return parse_preset({**content, "name": Path(name).stem, "region": kind})
+    return parse_preset({**read_config("presets", name), "name": Path(name).stem})
 
 
 def parse_preset(content: dict[str, Any]) -> Preset:
-    """A preset from plain data, as `Preset.to_dict` writes it; ConfigError where it does not fit."""
+    """A preset from plain data, as `Preset.to_dict` writes it; ConfigError if it does not fit."""
     name = str(content.get("name", "preset"))
     try:
         intensity = Intensity(**content["intensity"])
@@ -81,6 +82,7 @@ def parse_preset(content: dict[str, Any]) -> Preset:
                 "spacing_mm": _three(content["spacing_mm"], float),
                 "shape": _three(content["shape"], int),
                 "margin_mm": float(content["margin_mm"]),
+                "kinds": tuple(content["kinds"]),
             }
         )
     except KeyError as error:
@@ -104,6 +106,7 @@ def _check(preset: Preset) -> None:
     problems = [
         (intensity.kind not in get_args(IntensityKind), f"intensity kind {intensity.kind!r}"),
         (preset.region not in get_args(RegionKind), f"region kind {preset.region!r}"),
+        (not preset.kinds or not set(preset.kinds) <= set(KINDS), f"kinds {preset.kinds}"),
         (min(preset.spacing_mm) <= 0, "spacing_mm must be positive"),
         (not all(4 <= n <= 512 for n in preset.shape), "shape must be within 4 and 512"),
         (preset.margin_mm < 0, "margin_mm must not be negative"),

@@ -1,0 +1,197 @@
+"""MODEL/: a calibrated classifier as JSON and safetensors, checked by hash before it is read.
+
+    MODEL/model.json           what it is: classes, encoders, preset, mapper, calibration
+    MODEL/weights.safetensors  θ, the temperature, and the weights of the backbones
+    MODEL/report.json          what it was made from and how well it does; no case ids
+    MODEL/SHA256SUMS           of the three above, in the format of `sha256sum`
+    MODEL/local/               the table from ordinals to case ids; stays where it was made
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import json
+
+from torch import Tensor
+
+from medfs.core.classifiers import CalibratedClassifier, Classifier, LinearHead, Standardizer
+from medfs.core.errors import IntegrityError, ScanReadError
+from medfs.storage.files import new_folder, sha256, to_json, write_text
+from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
+
+SCHEMA_VERSION = 1
+_SUMMED = ("model.json", "report.json", "weights.safetensors")
+_THETA = ("standardizer.mean", "standardizer.scale", "head.weight", "head.bias", "temperature")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelContent:
+    """Everything a model folder holds, apart from `local/`.
+
+    Attributes:
+        calibrated: the classifier with its temperature.
+        encoders: names by which the encoders are built again, in the order of the classifier's.
+        encoder_weights: tensors of encoders that have weights, keyed `name.parameter`.
+        preset: plain data of the preset.
+        settings: other facts of `model.json` (mapper, seed, versions).
+        report: content of `report.json`.
+    """
+
+    calibrated: CalibratedClassifier
+    encoders: tuple[str, ...]
+    encoder_weights: Mapping[str, Tensor]
+    preset: dict[str, Any]
+    settings: dict[str, Any]
+    report: dict[str, Any]
+
+
+def write_model(path: Path, content: ModelContent, local: Mapping[str, str]) -> None:
+    """Write the folder whole, or not at all.
+
+    Args:
+        path: the new folder.
+        content: the model.
+        local: file name → text of what goes into `local/`.
+
+    Raises:
+        OutputError: the folder exists already or cannot be written.
+    """
+    with new_folder(path) as folder:
+        files = {
+            "model.json": to_json(_description(content)).encode(),
+            "report.json": to_json(content.report).encode(),
+            "weights.safetensors": tensors_to_bytes(_tensors(content)),
+        }
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        sums = "".join(f"{sha256(files[name])}  {name}\n" for name in _SUMMED)
+        write_text(folder / "SHA256SUMS", sums)
+        (folder / "local").mkdir(mode=0o700)
+        for name, text in local.items():
+            write_text(folder / "local" / name, text)
+
+
+def read_model(path: Path) -> ModelContent:
+    """Verify the sums, then read.
+
+    Raises:
+        ScanReadError: there is no such folder.
+        IntegrityError: a file is missing, changed, or not as this version writes it.
+    """
+    if not path.is_dir():
+        raise ScanReadError(
+            "there is no model folder here",
+            case=str(path),
+            todo="Give the folder that `medfs adapt --out` wrote",
+        )
+    files = {name: _verified(path, name, digest) for name, digest in _sums(path).items()}
+    try:
+        description = json.loads(files["model.json"])
+        report = json.loads(files["report.json"])
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError("is not valid JSON", case=str(path), why=str(error)) from error
+    tensors = tensors_from_bytes(files["weights.safetensors"], str(path / "weights.safetensors"))
+    return _content(path, description, report, tensors)
+
+
+def _description(content: ModelContent) -> dict[str, Any]:
+    classifier = content.calibrated.classifier
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "class_names": list(classifier.class_names),
+        "encoders": [
+            {"name": name, "identity": identity}
+            for name, identity in zip(content.encoders, classifier.encoders, strict=True)
+        ],
+        "preset": content.preset,
+        "settings": content.settings,
+    }
+
+
+def _tensors(content: ModelContent) -> dict[str, Tensor]:
+    classifier = content.calibrated.classifier
+    theta = (
+        classifier.standardizer.mean,
+        classifier.standardizer.scale,
+        classifier.head.weight,
+        classifier.head.bias,
+        content.calibrated.temperature,
+    )
+    weights = {f"encoder.{name}": tensor for name, tensor in content.encoder_weights.items()}
+    return {**dict(zip(_THETA, theta, strict=True)), **weights}
+
+
+def _sums(path: Path) -> dict[str, str]:
+    try:
+        lines = (path / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise IntegrityError(
+            "SHA256SUMS is missing or unreadable",
+            case=str(path),
+            todo="Copy the model folder again, or adapt again",
+        ) from error
+    if sorted(sums) != sorted(_SUMMED):
+        raise IntegrityError(
+            "SHA256SUMS does not list exactly the files of a model",
+            case=str(path),
+            why=f"expected {', '.join(_SUMMED)}",
+            todo="Copy the model folder again, or adapt again",
+        )
+    return sums
+
+
+def _verified(path: Path, name: str, digest: str) -> bytes:
+    try:
+        data = (path / name).read_bytes()
+    except OSError as error:
+        raise IntegrityError(
+            f"{name} is missing", case=str(path), todo="Copy the model folder again"
+        ) from error
+    if sha256(data) != digest:
+        raise IntegrityError(
+            f"{name} was changed after the model was written",
+            case=str(path),
+            why="its SHA-256 differs from the one in SHA256SUMS",
+            todo="Do not use this model; copy it again from where it was made",
+        )
+    return data
+
+
+def _content(
+    path: Path, description: Any, report: Any, tensors: dict[str, Tensor]
+) -> ModelContent:
+    try:
+        version = description["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise IntegrityError(
+                f"the model has schema version {version}, this medfs reads {SCHEMA_VERSION}",
+                case=str(path),
+                todo="Use the medfs version that wrote it, or adapt again",
+            )
+        mean, scale, weight, bias, temperature = (tensors.pop(name) for name in _THETA)
+        names = tuple(str(e["name"]) for e in description["encoders"])
+        classifier = Classifier(
+            tuple(str(e["identity"]) for e in description["encoders"]),
+            Standardizer(mean, scale),
+            LinearHead(weight, bias),
+            tuple(str(n) for n in description["class_names"]),
+        )
+        preset, settings = dict(description["preset"]), dict(description["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(
+            "the model folder is not as medfs writes it", case=str(path), why=f"{error}"
+        ) from error
+    _check_shapes(path, classifier)
+    weights = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
+    calibrated = CalibratedClassifier(classifier, temperature)
+    return ModelContent(calibrated, names, weights, preset, settings, dict(report))
+
+
+def _check_shapes(path: Path, classifier: Classifier) -> None:
+    way, features = len(classifier.class_names), len(classifier.standardizer.mean)
+    shapes = (classifier.head.weight.shape, classifier.head.bias.shape)
+    if shapes != ((way, features), (way,)) or classifier.standardizer.scale.shape != (features,):
+        raise IntegrityError("the tensors do not fit each other", case=str(path))

@@ -1,0 +1,84 @@
+"""Ridge regression on class codes, solved in closed form (R2-D2; Bertinetto et al., ICLR 2019).
+
+The penalty λ is the one with the smallest error when each patient is left out; that error comes
+from one eigendecomposition (Golub, Heath & Wahba 1979, in its block form) and is exact for the
+given standardisation. It also is the noise level that turns scores into logits: with Gaussian noise
+of variance v around the class codes, log p(c | x) = f_c(x) / v + const.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from medfs.core.classifiers import Classifier, LinearHead
+from medfs.core.episodes import SupportSet
+from medfs.mappers.standardize import balanced_weights, standardize
+
+
+class Ridge(torch.nn.Module):
+    """Class-balanced ridge; λ by exact leave-one-patient-out.
+
+    The grid of λ is relative to the total variance of the features. Where a class has a single
+    patient nothing can be left out: λ is then the total variance itself and the noise that of the
+    class codes, which keeps the logits small.
+    """
+
+    grid: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("grid", torch.logspace(-3, 1, 17, dtype=torch.float64))
+
+    def forward(self, support: SupportSet) -> Classifier:
+        weights = balanced_weights(support)
+        standardizer, x = standardize(support.features.joined().double(), weights)
+        root = weights.sqrt()[:, None]
+        members = torch.nn.functional.one_hot(support.labels, support.n_way).double()
+        design, codes = root * x, root * (members - 1 / support.n_way)
+        basis = _Basis(design, codes)
+        if min(len(support.patients_of(c)) for c in range(support.n_way)) < 2:
+            penalty, noise = basis.total, torch.tensor((1 - 1 / support.n_way) / support.n_way)
+        else:
+            candidates = self.grid * basis.total
+            errors = basis.left_out_error(candidates, support.patients) / support.n_way
+            best = int(torch.argmin(errors))
+            penalty, noise = candidates[best], errors[best]
+        coefficients = basis.solve(penalty)
+        weight = (coefficients.T @ design) / noise
+        head = LinearHead(weight, torch.zeros_like(weight[:, 0]))
+        return Classifier(support.features.identities, standardizer, head, support.class_names)
+
+
+class _Basis:
+    """Eigenvectors of the kernel of a design matrix, shared by every penalty."""
+
+    def __init__(
+        self, design: Float[Tensor, "case feature"], codes: Float[Tensor, "case way"]
+    ) -> None:
+        self.codes = codes
+        values, self.vectors = torch.linalg.eigh(design @ design.T)
+        self.values = values.clamp_min(0)
+        self.total = self.values.sum().clamp_min(1e-12)
+
+    def solve(self, penalty: Float[Tensor, ""]) -> Float[Tensor, "case way"]:
+        """Dual coefficients (K + λI)⁻¹ Y."""
+        return self.vectors @ ((self.vectors.T @ self.codes) / (self.values + penalty)[:, None])
+
+    def left_out_error(
+        self, penalties: Float[Tensor, "candidate"], patients: Int[Tensor, "case"]
+    ) -> Float[Tensor, "candidate"]:
+        """Weighted squared error of every patient's cases, predicted by all other patients.
+
+        With residuals r = (I − H) y, those of a block B that is left out are (I − H_BB)⁻¹ r_B.
+        """
+        shrink = penalties[:, None] / (self.values + penalties[:, None])
+        residual_maker = (self.vectors * shrink[:, None, :]) @ self.vectors.T
+        residuals = residual_maker @ self.codes
+        error = torch.zeros_like(penalties)
+        for patient in torch.unique(patients):
+            block = torch.nonzero(patients == patient).squeeze(1)
+            left_out = torch.linalg.solve(
+                residual_maker[:, block[:, None], block[None, :]], residuals[:, block]
+            )
+            error = error + (left_out**2).sum(dim=(1, 2))
+        return error

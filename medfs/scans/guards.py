@@ -1,0 +1,98 @@
+"""What every reader does around foreign bytes: typed errors, silence, and file hashes."""
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medfs.core.errors import MedfsError, ScanReadError
+
+_COPY_AGAIN = "Copy or export the scan again, and check that other software opens it"
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn whatever a parser raises on `name` into a ScanReadError.
+
+    Parsers of untrusted bytes raise nearly anything (struct.error, KeyError, RecursionError, …), so
+    that no list of classes would be complete. Errors of medfs pass unchanged.
+    """
+    try:
+        with _quiet:
+            yield
+    except MedfsError:
+        raise
+    except MemoryError as error:
+        raise ScanReadError(
+            f"{name} needs more memory than this machine has",
+            todo="Use a machine with more memory, or crop the scan",
+        ) from error
+    except OSError as error:
+        why = error.strerror or str(error) or type(error).__name__
+        raise ScanReadError(f"{name} cannot be read", why=why, todo=_COPY_AGAIN) from error
+    except Exception as error:
+        why = str(error) or type(error).__name__
+        raise ScanReadError(f"{name} cannot be decoded", why=why, todo=_COPY_AGAIN) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a regular file that holds at least one.
+
+    Raises:
+        ScanReadError: missing, empty, not a regular file, or not readable.
+    """
+    with reading(path.name):
+        if not path.exists():
+            raise ScanReadError(
+                f"{path.name} does not exist",
+                why=f"There is nothing at {path}",
+                todo="Check the path, and that the disk or share is connected",
+            )
+        if not path.is_file():
+            raise ScanReadError(f"{path.name} is not a file", why=f"It lies at {path}")
+        content = path.read_bytes()
+    if not content:
+        raise ScanReadError(f"{path.name} is empty", why="Its size is 0 bytes", todo=_COPY_AGAIN)
+    return content
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Entries of a folder that are not hidden, sorted by name."""
+    with reading(folder.name):
+        return sorted(
+            (folder / name for name in os.listdir(folder) if not name.startswith(".")),
+            key=lambda path: path.name,
+        )
+
+
+class _Quiet:
+    """Ignore warnings while any thread reads.
+
+    `warnings.catch_warnings` alone is not safe when two threads enter and leave it in turn: the
+    filters of the first would stay behind. Here the first one in sets them, the last one out
+    restores them. What matters among the warnings of pydicom and nibabel is checked by the readers.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._depth = threading.Lock(), 0
+        self._catch: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._depth += 1
+            if self._catch is None:
+                self._catch = warnings.catch_warnings()
+                self._catch.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0 and self._catch is not None:
+                self._catch.__exit__(None, None, None)
+                self._catch = None
+
+
+_quiet = _Quiet()

@@ -1,0 +1,214 @@
+"""NIfTI-1 and NIfTI-2 files to `Volume`.
+
+Layout and meaning of every field: nifti1.h and nifti2.h of the NIfTI Data Format Working Group
+(https://nifti.nimh.nih.gov). nibabel reads the fields; sizes are checked here before any memory is
+taken, since a header of 352 bytes can claim 32767³ voxels.
+"""
+
+import gzip
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from jaxtyping import Shaped
+
+from medfs.core.errors import GeometryError, ScanReadError
+from medfs.core.volumes import Provenance, Volume
+from medfs.scans.grids import check_affine, to_ras
+from medfs.scans.guards import read_bytes, reading
+from medfs.scans.nifti_affine import file_affine
+
+# DEFLATE (RFC 1951) cannot expand more than this, so a file that claims more lies.
+_MAX_INFLATION = 1032
+# Some writers pad to a disk block; more than that is data which the header does not declare.
+_MAX_PADDING = 512
+_REAL_KINDS = "iuf"
+_HEADERS: dict[int, tuple[Any, bytes, bytes]] = {
+    348: (nibabel.Nifti1Header, b"n+1", b"ni1"),
+    540: (nibabel.Nifti2Header, b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"),
+}
+_ONE_VOLUME = "Give one 3D volume per case"
+
+
+def read_nifti(path: Path) -> Volume:
+    """Read one volume from `.nii`, `.nii.gz` or a `.hdr`/`.img` pair.
+
+    The file's scaling is applied; without one, its number type is kept. Modality is None and the
+    unit `arbitrary`, since NIfTI states neither.
+
+    Returns:
+        Volume with one channel, in RAS order.
+
+    Raises:
+        ScanReadError: missing, truncated, not NIfTI, not real numbers, or NaN among the voxels.
+        GeometryError: not one 3D volume, or a position that is missing, singular or contradictory.
+    """
+    parts = _pair(path)
+    raw = [read_bytes(part) for part in parts]
+    with reading(path.name):
+        header, start = _header(_peek(raw[0], 540), path.name, paired=len(parts) == 2)
+        shape, dtype = _shape(header), _dtype(header)
+        affine, notes = file_affine(header)
+        check_affine(affine)
+        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        content = _unpack(raw[-1], start + size, path.name)
+        stored = np.frombuffer(content, dtype, count=size // dtype.itemsize, offset=start)
+        voxels, affine = to_ras(_rescale(stored.reshape(shape, order="F"), header), affine)
+    _refuse_non_finite(voxels, path.name)
+    digest = hashlib.sha256(b"".join(raw)).hexdigest()
+    provenance = Provenance("nifti", tuple(part.name for part in parts), digest, notes)
+    return Volume(voxels[np.newaxis], affine, None, "arbitrary", provenance)
+
+
+def _pair(path: Path) -> tuple[Path, ...]:
+    """The files of a volume: header first, then voxels, where they are two."""
+    if path.suffix.lower() not in (".hdr", ".img"):
+        return (path,)
+    upper = path.suffix.isupper()
+    return tuple(path.with_suffix(s.upper() if upper else s) for s in (".hdr", ".img"))
+
+
+def _is_gzip(raw: bytes) -> bool:
+    return raw[:2] == b"\x1f\x8b"
+
+
+def _peek(raw: bytes, count: int) -> bytes:
+    """The first `count` bytes after decompression, or fewer where the file ends."""
+    if not _is_gzip(raw):
+        return raw[:count]
+    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+        return stream.read(count)
+
+
+def _header(block: bytes, name: str, *, paired: bool) -> tuple[Any, int]:
+    """Header and the offset of the first voxel in the file that holds the voxels."""
+    length = next(
+        (n for n in _HEADERS for order in ("little", "big") if block[:4] == n.to_bytes(4, order)),  # type: ignore[arg-type]
+        None,
+    )
+    if length is None or len(block) < length:
+        raise _not_nifti(name, "It does not begin with a NIfTI header")
+    kind, single, pair = _HEADERS[length]
+    header = kind(block[:length], check=False)
+    if header["magic"].item() != (pair if paired else single).rstrip(b"\0"):
+        raise _not_nifti(name, f"Its magic field is {header['magic'].item()!r}")
+    offset = float(header["vox_offset"])
+    if not np.isfinite(offset) or offset < (0 if paired else length + 4) or offset > 1 << 30:
+        raise _not_nifti(name, f"Its voxels would begin at byte {offset:g}")
+    return header, int(offset)
+
+
+def _not_nifti(name: str, why: str) -> ScanReadError:
+    return ScanReadError(
+        f"{name} is not a NIfTI file",
+        why=why,
+        todo="Give .nii, .nii.gz, a .hdr/.img pair, or a folder holding one DICOM series",
+    )
+
+
+def _shape(header: Any) -> tuple[int, int, int]:
+    """The three axes; trailing axes of length 1 are dropped."""
+    rank = int(header["dim"][0])
+    declared = tuple(int(n) for n in header["dim"][1 : rank + 1]) if 1 <= rank <= 7 else ()
+    if not declared or min(declared) < 1:
+        raise ScanReadError(
+            "the header is damaged",
+            why=f"It declares the axes {tuple(int(n) for n in header['dim'])}",
+            todo="Copy or export the file again",
+        )
+    trimmed = declared
+    while len(trimmed) > 3 and trimmed[-1] == 1:
+        trimmed = trimmed[:-1]
+    if len(trimmed) > 3:
+        raise GeometryError(
+            "the file holds several volumes", why=f"Its shape is {declared}", todo=_ONE_VOLUME
+        )
+    if len(trimmed) < 3 or min(trimmed) < 2:
+        raise GeometryError(
+            "the file holds a single slice", why=f"Its shape is {declared}", todo=_ONE_VOLUME
+        )
+    return trimmed[0], trimmed[1], trimmed[2]
+
+
+def _dtype(header: Any) -> np.dtype[Any]:
+    code = int(header["datatype"])
+    try:
+        dtype = np.dtype(header.get_data_dtype())
+    except Exception as error:  # nibabel raises its own class for unknown codes
+        raise ScanReadError(
+            "the number type is unknown", why=f"Its NIfTI datatype code is {code}"
+        ) from error
+    if dtype.kind not in _REAL_KINDS or dtype.itemsize > 8:
+        raise ScanReadError(
+            "the voxels are not plain real numbers",
+            why=f"NIfTI datatype {code} holds {dtype} (colour, complex or packed)",
+            todo="Convert the scan to one real number per voxel",
+        )
+    return dtype
+
+
+def _unpack(raw: bytes, wanted: int, name: str) -> bytes | bytearray:
+    """The first `wanted` bytes after decompression, exactly as many as the header declares."""
+    packed = _is_gzip(raw)
+    if packed and wanted <= len(raw) * _MAX_INFLATION:
+        content: bytes | bytearray = _inflate(raw, wanted + _MAX_PADDING + 1)
+    else:
+        content = b"" if packed else raw
+    if len(content) < wanted:
+        found = "no compressed file of this size can hold that" if not content else len(content)
+        raise ScanReadError(
+            f"{name} is truncated, or its header is wrong",
+            why=f"The header declares {wanted} bytes; found: {found}",
+            todo="Copy or export the scan again",
+        )
+    if len(content) > wanted + _MAX_PADDING:
+        raise ScanReadError(
+            f"{name} holds more voxels than its header declares",
+            why=f"The header declares {wanted} bytes, and there are more",
+            todo=_ONE_VOLUME,
+        )
+    return content
+
+
+def _inflate(raw: bytes, limit: int) -> bytearray:
+    """At most `limit` bytes; the checksum is verified where the data ends before that."""
+    content = bytearray()
+    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+        while len(content) < limit and (chunk := stream.read(min(1 << 20, limit - len(content)))):
+            content += chunk
+    return content
+
+
+def _rescale(stored: Shaped[np.ndarray, "i j k"], header: Any) -> Shaped[np.ndarray, "i j k"]:
+    """Apply scl_slope and scl_inter; a slope of 0 or NaN means none (nifti1.h)."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    if not np.isfinite(slope) or slope == 0:
+        return native
+    if not np.isfinite(intercept):
+        raise ScanReadError(
+            "the intensity scaling is not a number",
+            why=f"scl_slope is {slope:g} and scl_inter is {intercept}",
+            todo="Export the scan again",
+        )
+    if (slope, intercept) == (1, 0):
+        return native
+    scaled = np.empty(native.shape, np.float32, order="F")
+    for k in range(native.shape[2]):  # slice by slice, so that only one is held in float64
+        scaled[..., k] = native[..., k].astype(np.float64) * slope + intercept
+    return scaled
+
+
+def _refuse_non_finite(voxels: Shaped[np.ndarray, "x y z"], name: str) -> None:
+    if voxels.dtype.kind != "f":
+        return
+    bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+    if bad:
+        raise ScanReadError(
+            f"{name} holds voxels that are not finite numbers",
+            why=f"{bad} of {voxels.size} voxels are NaN or infinite",
+            todo="Replace them (for instance by the background value) and save the scan again",
+        )

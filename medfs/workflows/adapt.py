@@ -1,0 +1,100 @@
+"""Labelled cases → a model folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medfs.calibration.performance import leave_pair_out_auroc
+from medfs.export.model_folder import ModelContent, write_model
+from medfs.scans.cohorts import load_cohort
+from medfs.storage.files import check_new
+from medfs.storage.tensors import TensorCache
+from medfs.workflows.components import (
+    Weights,
+    build_encoders,
+    build_mapper,
+    choose_device,
+    choose_preset,
+    encoder_weights,
+)
+from medfs.workflows.embed import Embedder, Failed, embed_all
+from medfs.workflows.fit import fit, support_set
+from medfs.workflows.report import describe_support, list_cases, warn_of
+from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
+from medfs.workflows.sources import FileSource
+
+
+@dataclass(frozen=True)
+class AdaptRequest:
+    """What `medfs adapt` is asked for; defaults are those of the command line."""
+
+    support: Path
+    out: Path
+    mapper: str = "ridge"
+    features: tuple[str, ...] = ("radiomics",)
+    preset: str = "auto"
+    seed: int = 0
+    device: str = "auto"
+    weights: Weights = field(default_factory=dict)
+    label_column: str | None = None
+    image_column: str | None = None
+    use_masks: bool = True
+    use_cache: bool = True
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """What was written, and what the user should know about it."""
+
+    out: Path
+    report: dict[str, Any]
+    warnings: tuple[str, ...]
+    failed: tuple[Failed, ...]
+
+
+def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: None) -> AdaptResult:
+    """Read the support, map it to a classifier, calibrate it, write the model folder.
+
+    Raises:
+        UserError: what cannot be used, and why. Nothing is written then.
+    """
+    check_new(request.out)
+    mapper, device = build_mapper(request.mapper), choose_device(request.device)
+    encoders = build_encoders(request.features, request.weights, device)
+    cohort = need_two_classes(
+        load_cohort(
+            request.support, label_column=request.label_column, image_column=request.image_column
+        )
+    )
+    use_masks = request.use_masks and masks_of_all_or_none(cohort)
+    sources = [FileSource(case, use_masks) for case in cohort.cases]
+    preset, reason = choose_preset(request.preset, sources)
+    cache = TensorCache.default() if request.use_cache else TensorCache(None)
+    embedder = Embedder(encoders, preset, device=device, cache=cache)
+    done, failed = embed_all(embedder, sources, progress)
+    kept = keep_usable(cohort, done, failed)
+
+    support = support_set(
+        [d.features for d in done],
+        [str(c.label) for c in kept.cases],
+        [c.patient_id for c in kept.cases],
+    )
+    calibrated = fit(support, mapper, request.mapper, request.seed)
+    performance = leave_pair_out_auroc(support, mapper, request.seed)
+
+    settings = {
+        "mapper": request.mapper,
+        "calibrator": "temperature",
+        "seed": request.seed,
+        "use_masks": use_masks,
+        "preset_reason": reason,
+    }
+    warnings = warn_of(kept, performance, failed, use_masks)
+    report = describe_support(support, calibrated, performance, settings, warnings, done, failed)
+    weights = encoder_weights(encoders)
+    content = ModelContent(
+        calibrated, request.features, weights, preset.to_dict(), settings, report
+    )
+    write_model(request.out, content, {"cases.csv": list_cases(done, failed)})
+    return AdaptResult(request.out, report, warnings, tuple(failed))

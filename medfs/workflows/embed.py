@@ -1,0 +1,156 @@
+"""Scans → features, one scan in memory at a time, with a cache."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from medfs.core.cases import Case
+from medfs.core.errors import DataError, UserError
+from medfs.core.features import Encoder, Features
+from medfs.core.patches import Patch
+from medfs.features.encode import encode
+from medfs.preprocess.auto import check
+from medfs.preprocess.patching import make_field_patch, make_patch
+from medfs.preprocess.presets import Preset
+from medfs.storage.tensors import TensorCache
+from medfs.workflows.sources import ScanSource
+
+_LOOK_AHEAD = 2
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Everything that decides the features of a scan.
+
+    Attributes:
+        encoders: in the order of the feature blocks.
+        preset: how a scan becomes a patch.
+        field_mm: a fixed central field of view instead of a region.
+        device: where encoders run.
+        cache: of features, by content.
+    """
+
+    encoders: tuple[Encoder, ...]
+    preset: Preset
+    field_mm: tuple[float, float, float] | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    cache: TensorCache = field(default_factory=lambda: TensorCache(None))
+
+    def key(self, digest: str) -> str:
+        identities = [e.identity for e in self.encoders]
+        return self.cache.key(digest, self.preset.identity, repr(self.field_mm), *identities)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """Features of one case (one row per block) and how they came about.
+
+    `extent_mm` is the size of the scan's field of view, `digest` the hash of its bytes.
+    """
+
+    case: Case
+    features: Features
+    notes: tuple[str, ...]
+    extent_mm: tuple[float, float, float]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A case that could not be read, and why."""
+
+    case: Case
+    error: UserError
+
+
+def embed(embedder: Embedder, sources: Iterable[ScanSource]) -> Iterator[Embedded | Failed]:
+    """Features of every scan, in order; a scan that cannot be used becomes a `Failed`.
+
+    The next scans are read while one is encoded; memory does not grow with the number of scans.
+    """
+    stream = iter(sources)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = [pool.submit(_prepare, embedder, s) for s in islice(stream, _LOOK_AHEAD)]
+        while waiting:
+            prepared = waiting.pop(0).result()
+            waiting += [pool.submit(_prepare, embedder, s) for s in islice(stream, 1)]
+            yield _finish(embedder, prepared)
+
+
+def embed_all(
+    embedder: Embedder, sources: Sequence[ScanSource], progress: Progress = lambda _: None
+) -> tuple[list[Embedded], list[Failed]]:
+    """`embed`, sorted into what worked and what failed."""
+    done: list[Embedded] = []
+    failed: list[Failed] = []
+    for result in embed(embedder, sources):
+        (failed if isinstance(result, Failed) else done).append(result)  # type: ignore[arg-type]
+        progress(1)
+    return done, failed
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    case: Case
+    digest: str
+    patch: Patch
+    notes: tuple[str, ...]
+    extent_mm: tuple[float, float, float]
+
+
+def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | Failed:
+    try:
+        digest = source.digest()
+        if (known := embedder.cache.get(embedder.key(digest))) is not None:
+            return _from_cache(source.case, digest, known)
+        volume, mask = source.load()
+        check(volume, embedder.preset)
+        if embedder.field_mm is not None:
+            patch = make_field_patch(volume, embedder.field_mm, embedder.preset)
+        else:
+            patch = make_patch(volume, mask, embedder.preset)
+        remarks = tuple(f"{what}: {why}" for what, why in volume.provenance.skipped)
+        return _Prepared(source.case, digest, patch, (*remarks, *patch.notes), volume.extent)
+    except UserError as error:
+        return Failed(source.case, error.about(source.case.case_id))
+
+
+def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embedded | Failed:
+    if not isinstance(prepared, _Prepared):
+        return prepared
+    try:
+        features = encode(embedder.encoders, prepared.patch, embedder.device)
+    except FloatingPointError as error:
+        why = DataError("features could not be computed", case=prepared.case.case_id, why=str(error))
+        return Failed(prepared.case, why)
+    done = Embedded(
+        prepared.case, features, prepared.notes, prepared.extent_mm, prepared.digest
+    )
+    embedder.cache.put(embedder.key(prepared.digest), _to_cache(done))
+    return done
+
+
+def _to_cache(done: Embedded) -> dict[str, Tensor]:
+    facts = json.dumps({"notes": done.notes, "extent_mm": done.extent_mm}).encode()
+    blocks = {f"block.{name}": block for name, block in done.features.blocks.items()}
+    # The order of the blocks is kept apart: safetensors sorts its names.
+    order = json.dumps(list(done.features.blocks)).encode()
+    return {"facts": _bytes(facts), "order": _bytes(order), **blocks}
+
+
+def _from_cache(case: Case, digest: str, known: dict[str, Tensor]) -> Embedded:
+    facts = json.loads(bytes(known["facts"].tolist()))
+    order = json.loads(bytes(known["order"].tolist()))
+    x, y, z = facts["extent_mm"]
+    features = Features({name: known[f"block.{name}"] for name in order})
+    return Embedded(case, features, tuple(facts["notes"]), (x, y, z), digest)
+
+
+def _bytes(content: bytes) -> Tensor:
+    return torch.tensor(list(content), dtype=torch.uint8)

@@ -1,0 +1,123 @@
+"""A model folder and scans → one row of probabilities per scan."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medfs.core.cases import Case
+from medfs.core.classifiers import CalibratedClassifier
+from medfs.core.errors import DataError, IntegrityError
+from medfs.export.model_folder import ModelContent, read_model
+from medfs.preprocess.presets import parse_preset
+from medfs.scans.cohorts import load_cohort
+from medfs.storage.tensors import TensorCache
+from medfs.workflows.components import build_encoders, choose_device
+from medfs.workflows.embed import Embedded, Embedder, Failed, embed
+from medfs.workflows.sources import FileSource, ScanSource
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities of one scan in the order of `Predictor.class_names`; None where it failed."""
+
+    case: Case
+    probabilities: tuple[float, ...] | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model ready to be applied."""
+
+    embedder: Embedder
+    calibrated: CalibratedClassifier
+    use_masks: bool
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.calibrated.class_names
+
+    def __call__(self, sources: Iterable[ScanSource]) -> Iterator[Prediction]:
+        """One prediction per scan, in order, each computed by itself."""
+        for result in embed(self.embedder, sources):
+            yield self._prediction(result)
+
+    def _prediction(self, result: Embedded | Failed) -> Prediction:
+        if isinstance(result, Failed):
+            return Prediction(result.case, None, str(result.error))
+        probabilities = self.calibrated.predict_proba(result.features)[0].tolist()
+        return Prediction(result.case, tuple(probabilities), "; ".join(result.notes))
+
+
+def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) -> Predictor:
+    """Verify and read a model folder.
+
+    Raises:
+        IntegrityError: the folder was changed, or its encoders are not those of this medfs.
+    """
+    content = read_model(model)
+    chosen = choose_device(device)
+    encoders = build_encoders(content.encoders, _weights_by_encoder(content), chosen)
+    built = tuple(e.identity for e in encoders)
+    if built != content.calibrated.classifier.encoders:
+        raise IntegrityError(
+            "the model was made with other feature extractors than this medfs has",
+            case=str(model),
+            why=f"it needs {content.calibrated.classifier.encoders}, here are {built}",
+            todo="Use the medfs version named in model.json, or adapt again",
+        )
+    cache = TensorCache.default() if use_cache else TensorCache(None)
+    embedder = Embedder(encoders, parse_preset(content.preset), device=chosen, cache=cache)
+    return Predictor(embedder, content.calibrated, bool(content.settings["use_masks"]))
+
+
+def predict(
+    predictor: Predictor, scans: Path, image_column: str | None = None
+) -> tuple[int, Iterator[Prediction]]:
+    """Number of scans, and their predictions as they are made."""
+    cohort = load_cohort(scans, image_column=image_column, labelled=False)
+    sources = [_source(case, predictor.use_masks) for case in cohort.cases]
+    return len(sources), predictor(sources)
+
+
+def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str:
+    """`case,prediction,p_<class>…,note`, a row per scan; empty probabilities where it failed."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["case", "prediction", *(f"p_{name}" for name in class_names), "note"])
+    for p in predictions:
+        if p.probabilities is None:
+            rows.writerow([p.case.case_id, "", *("" for _ in class_names), p.note])
+            continue
+        best = max(range(len(class_names)), key=p.probabilities.__getitem__)
+        shown = [repr(value) for value in p.probabilities]
+        rows.writerow([p.case.case_id, class_names[best], *shown, p.note])
+    return text.getvalue()
+
+
+@dataclass(frozen=True)
+class _MaskMissing(FileSource):
+    """A scan without the mask that the model needs."""
+
+    def digest(self) -> str:
+        raise DataError(
+            "the scan has no mask",
+            why="the model was made from scans with masks",
+            todo="Put <case>_mask.nii.gz beside it, or name it in the manifest's mask column",
+        )
+
+
+def _source(case: Case, use_masks: bool) -> ScanSource:
+    if use_masks and case.mask is None:
+        return _MaskMissing(case)
+    return FileSource(case, use_masks)
+
+
+def _weights_by_encoder(content: ModelContent) -> dict[str, dict[str, object]]:
+    grouped: dict[str, dict[str, object]] = {}
+    for key, tensor in content.encoder_weights.items():
+        name, _, parameter = key.partition(".")
+        grouped.setdefault(name, {})[parameter] = tensor
+    return grouped
