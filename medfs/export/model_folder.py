@@ -1,18 +1,17 @@
 """MODEL/: a calibrated classifier as JSON and safetensors, checked by hash before it is read.
 
-    MODEL/model.json           what it is: classes, encoders, preset, mapper, calibration
-    MODEL/weights.safetensors  θ, the temperature, and the weights of the backbones
-    MODEL/report.json          what it was made from and how well it does; no case ids
-    MODEL/SHA256SUMS           of the three above, in the format of `sha256sum`
-    MODEL/local/               the table from ordinals to case ids; stays where it was made
+MODEL/model.json           what it is: classes, encoders, preset, mapper, calibration
+MODEL/weights.safetensors  θ, the temperature, and the weights of the backbones
+MODEL/report.json          what it was made from and how well it does; no case ids
+MODEL/SHA256SUMS           of the three above, in the format of `sha256sum`
+MODEL/local/               the table from ordinals to case ids; stays where it was made
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import json
 
 from torch import Tensor
 
@@ -160,9 +159,7 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
     return data
 
 
-def _content(
-    path: Path, description: Any, report: Any, tensors: dict[str, Tensor]
-) -> ModelContent:
+def _content(path: Path, description: Any, report: Any, tensors: dict[str, Tensor]) -> ModelContent:
     try:
         version = description["schema_version"]
         if version != SCHEMA_VERSION:

@@ -1,6 +1,5 @@
 """What every reader does around foreign bytes: typed errors, silence, and file hashes."""
 
-import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -61,10 +60,7 @@ def read_bytes(path: Path) -> bytes:
 def files_in(folder: Path) -> list[Path]:
     """Entries of a folder that are not hidden, sorted by name."""
     with reading(folder.name):
-        return sorted(
-            (folder / name for name in os.listdir(folder) if not name.startswith(".")),
-            key=lambda path: path.name,
-        )
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
 
 
 class _Quiet:

@@ -5,9 +5,7 @@ Layout and meaning of every field: nifti1.h and nifti2.h of the NIfTI Data Forma
 taken, since a header of 352 bytes can claim 32767³ voxels.
 """
 
-import gzip
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,12 @@ from medfs.core.volumes import Provenance, Volume
 from medfs.scans.grids import check_affine, to_ras
 from medfs.scans.guards import read_bytes, reading
 from medfs.scans.nifti_affine import file_affine
+from medfs.scans.nifti_bytes import peek, unpack
 
-# DEFLATE (RFC 1951) cannot expand more than this, so a file that claims more lies.
-_MAX_INFLATION = 1032
-# Some writers pad to a disk block; more than that is data which the header does not declare.
-_MAX_PADDING = 512
 _REAL_KINDS = "iuf"
 _HEADERS: dict[int, tuple[Any, bytes, bytes]] = {
     348: (nibabel.Nifti1Header, b"n+1", b"ni1"),
-    540: (nibabel.Nifti2Header, b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"),
+    540: (nibabel.Nifti2Header, b"n+2", b"ni2"),
 }
 _ONE_VOLUME = "Give one 3D volume per case"
 
@@ -49,12 +44,12 @@ def read_nifti(path: Path) -> Volume:
     parts = _pair(path)
     raw = [read_bytes(part) for part in parts]
     with reading(path.name):
-        header, start = _header(_peek(raw[0], 540), path.name, paired=len(parts) == 2)
+        header, start = _header(peek(raw[0], 540, parts[0].name), path.name, paired=len(parts) == 2)
         shape, dtype = _shape(header), _dtype(header)
         affine, notes = file_affine(header)
         check_affine(affine)
         size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        content = _unpack(raw[-1], start + size, path.name)
+        content = unpack(raw[-1], start + size, parts[-1].name)
         stored = np.frombuffer(content, dtype, count=size // dtype.itemsize, offset=start)
         voxels, affine = to_ras(_rescale(stored.reshape(shape, order="F"), header), affine)
     _refuse_non_finite(voxels, path.name)
@@ -71,29 +66,15 @@ def _pair(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_suffix(s.upper() if upper else s) for s in (".hdr", ".img"))
 
 
-def _is_gzip(raw: bytes) -> bool:
-    return raw[:2] == b"\x1f\x8b"
-
-
-def _peek(raw: bytes, count: int) -> bytes:
-    """The first `count` bytes after decompression, or fewer where the file ends."""
-    if not _is_gzip(raw):
-        return raw[:count]
-    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-        return stream.read(count)
-
-
 def _header(block: bytes, name: str, *, paired: bool) -> tuple[Any, int]:
     """Header and the offset of the first voxel in the file that holds the voxels."""
-    length = next(
-        (n for n in _HEADERS for order in ("little", "big") if block[:4] == n.to_bytes(4, order)),  # type: ignore[arg-type]
-        None,
-    )
+    sizes = {int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big")}
+    length = next((n for n in _HEADERS if n in sizes), None)
     if length is None or len(block) < length:
         raise _not_nifti(name, "It does not begin with a NIfTI header")
     kind, single, pair = _HEADERS[length]
     header = kind(block[:length], check=False)
-    if header["magic"].item() != (pair if paired else single).rstrip(b"\0"):
+    if header["magic"].item() != (pair if paired else single):
         raise _not_nifti(name, f"Its magic field is {header['magic'].item()!r}")
     offset = float(header["vox_offset"])
     if not np.isfinite(offset) or offset < (0 if paired else length + 4) or offset > 1 << 30:
@@ -139,7 +120,7 @@ def _dtype(header: Any) -> np.dtype[Any]:
         dtype = np.dtype(header.get_data_dtype())
     except Exception as error:  # nibabel raises its own class for unknown codes
         raise ScanReadError(
-            "the number type is unknown", why=f"Its NIfTI datatype code is {code}"
+            "the number type is unknown", why=f"NIfTI datatype {code} is not one medfs reads"
         ) from error
     if dtype.kind not in _REAL_KINDS or dtype.itemsize > 8:
         raise ScanReadError(
@@ -148,38 +129,6 @@ def _dtype(header: Any) -> np.dtype[Any]:
             todo="Convert the scan to one real number per voxel",
         )
     return dtype
-
-
-def _unpack(raw: bytes, wanted: int, name: str) -> bytes | bytearray:
-    """The first `wanted` bytes after decompression, exactly as many as the header declares."""
-    packed = _is_gzip(raw)
-    if packed and wanted <= len(raw) * _MAX_INFLATION:
-        content: bytes | bytearray = _inflate(raw, wanted + _MAX_PADDING + 1)
-    else:
-        content = b"" if packed else raw
-    if len(content) < wanted:
-        found = "no compressed file of this size can hold that" if not content else len(content)
-        raise ScanReadError(
-            f"{name} is truncated, or its header is wrong",
-            why=f"The header declares {wanted} bytes; found: {found}",
-            todo="Copy or export the scan again",
-        )
-    if len(content) > wanted + _MAX_PADDING:
-        raise ScanReadError(
-            f"{name} holds more voxels than its header declares",
-            why=f"The header declares {wanted} bytes, and there are more",
-            todo=_ONE_VOLUME,
-        )
-    return content
-
-
-def _inflate(raw: bytes, limit: int) -> bytearray:
-    """At most `limit` bytes; the checksum is verified where the data ends before that."""
-    content = bytearray()
-    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-        while len(content) < limit and (chunk := stream.read(min(1 << 20, limit - len(content)))):
-            content += chunk
-    return content
 
 
 def _rescale(stored: Shaped[np.ndarray, "i j k"], header: Any) -> Shaped[np.ndarray, "i j k"]:

@@ -13,18 +13,20 @@ def paint_vessels(grid: Grid, rng: np.random.Generator) -> Field:
     """Share of every voxel that lies in one of several winding, tapering tubes."""
     painted = np.zeros(grid.shape, np.float32)
     half = np.array([grid.x[-1], grid.y[-1], grid.z[-1]])
-    for _ in range(int(rng.integers(4, 9))):
+    wide = rng.gamma(3, 0.35, int(rng.integers(3, 8))) + 0.4
+    thin = rng.uniform(0.25, 0.6, int(rng.integers(5, 14)))
+    for calibre in (*wide, *thin):
         # Entering near the rim and heading roughly inwards, as from the hilum.
         start = unit_vectors(rng, 1)[0] * half * rng.uniform(0.8, 1.2)
         aim = rng.normal(0, 0.5, 3) * half - start
-        _paint_tube(painted, grid, start, aim, float(rng.gamma(3, 0.35) + 0.4), rng)
+        _paint_tube(painted, grid, start, aim, float(calibre), rng)
     return painted
 
 
 def paint_wall(grid: Grid, clearance_mm: float, rng: np.random.Generator) -> Field:
-    """Share of every voxel that lies in the chest wall: outside a large sphere, in a third of crops.
+    """Share of every voxel that lies in the chest wall, which a third of the crops show.
 
-    The wall keeps `clearance_mm` from the middle of the crop, beyond which it may be out of sight.
+    It is what lies outside a large sphere, at least `clearance_mm` from the middle of the crop.
     """
     if rng.random() > 1 / 3:
         return np.zeros(grid.shape, np.float32)

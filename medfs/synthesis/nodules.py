@@ -5,7 +5,7 @@ around random directions d, the shape of a von Mises–Fisher density. Broad bum
 narrow ones spicules. Volume is set apart from shape, so that neither tells of the other.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from medfs.synthesis.grid import Field, Grid, coverage, unit_vectors
 
 LOBULATION_SHARPNESS = (3.0, 8.0)
-SPICULE_SHARPNESS = (30.0, 110.0)
+SPICULE_SHARPNESS = (50.0, 220.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +76,24 @@ class Surface:
 def draw_surface(factors: NoduleFactors, rng: np.random.Generator) -> Surface:
     """A random boundary with the volume and the irregularity of `factors`."""
     t = factors.irregularity
-    n_lobes, n_spicules = 6, 2 + int(rng.poisson(16 * t))
+    n_lobes, n_spicules = 6, 3 + int(rng.poisson(32 * t))
     direction = unit_vectors(rng, n_lobes + n_spicules)
-    lobes = rng.normal(0, 0.06 + 0.14 * t, n_lobes)
-    spicules = rng.uniform(0.2, 1, n_spicules) * (0.06 + 0.85 * t)
+    lobes = rng.normal(0, 0.08 + 0.17 * t, n_lobes)
+    spicules = rng.uniform(0.1, 1, n_spicules) * (0.05 + 1.2 * t)
     sharpness = np.r_[
         rng.uniform(*LOBULATION_SHARPNESS, n_lobes), rng.uniform(*SPICULE_SHARPNESS, n_spicules)
     ]
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    frame = (turn / np.array(factors.elongation)).T
-    height = np.r_[lobes, spicules]
-    parts = [a.astype(np.float32) for a in (frame, direction, sharpness, height)]
-    relative = np.clip(Surface(*parts, scale=1.0).radius(_directions()), 0.3, None)
+    surface = Surface(
+        frame=(turn / np.array(factors.elongation)).T.astype(np.float32),
+        direction=direction,
+        sharpness=sharpness.astype(np.float32),
+        height=np.r_[lobes, spicules].astype(np.float32),
+        scale=1.0,
+    )
+    relative = np.clip(surface.radius(_directions()), 0.3, None)
     # The elongation has determinant 1: the volume is that of R alone.
-    scale = factors.diameter / 2 / float(np.mean(relative**3)) ** (1 / 3)
-    return Surface(*parts, scale=scale)
+    return replace(surface, scale=factors.diameter / 2 / float(np.mean(relative**3)) ** (1 / 3))
 
 
 def paint(factors: NoduleFactors, surface: Surface, grid: Grid) -> Field:

@@ -88,6 +88,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "calibrator": "temperature",
         "seed": request.seed,
         "use_masks": use_masks,
+        "preset": preset.name,
         "preset_reason": reason,
     }
     warnings = warn_of(kept, performance, failed, use_masks)

@@ -127,11 +127,11 @@ def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embe
     try:
         features = encode(embedder.encoders, prepared.patch, embedder.device)
     except FloatingPointError as error:
-        why = DataError("features could not be computed", case=prepared.case.case_id, why=str(error))
+        why = DataError(
+            "features could not be computed", case=prepared.case.case_id, why=str(error)
+        )
         return Failed(prepared.case, why)
-    done = Embedded(
-        prepared.case, features, prepared.notes, prepared.extent_mm, prepared.digest
-    )
+    done = Embedded(prepared.case, features, prepared.notes, prepared.extent_mm, prepared.digest)
     embedder.cache.put(embedder.key(prepared.digest), _to_cache(done))
     return done
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medfs.core.cases import Case
 from medfs.core.classifiers import CalibratedClassifier
@@ -75,11 +76,10 @@ def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) ->
 
 def predict(
     predictor: Predictor, scans: Path, image_column: str | None = None
-) -> tuple[int, Iterator[Prediction]]:
-    """Number of scans, and their predictions as they are made."""
+) -> Iterator[Prediction]:
+    """Predictions of one scan, a folder of scans or a manifest, as they are made."""
     cohort = load_cohort(scans, image_column=image_column, labelled=False)
-    sources = [_source(case, predictor.use_masks) for case in cohort.cases]
-    return len(sources), predictor(sources)
+    return predictor([_source(case, predictor.use_masks) for case in cohort.cases])
 
 
 def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str:
@@ -95,6 +95,21 @@ def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str
         shown = [repr(value) for value in p.probabilities]
         rows.writerow([p.case.case_id, class_names[best], *shown, p.note])
     return text.getvalue()
+
+
+def to_dict(class_names: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """The same for `--json`."""
+    rows = [
+        {
+            "case": p.case.case_id,
+            "probabilities": dict(zip(class_names, p.probabilities, strict=True))
+            if p.probabilities
+            else None,
+            "note": p.note,
+        }
+        for p in predictions
+    ]
+    return {"schema_version": 1, "classes": list(class_names), "predictions": rows}
 
 
 @dataclass(frozen=True)

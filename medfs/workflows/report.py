@@ -57,9 +57,7 @@ def describe_support(
     """The content of `report.json`: no file name, case id or patient id."""
     classes = {
         name: {"cases": shots, "patients": len(support.patients_of(label))}
-        for label, (name, shots) in enumerate(
-            zip(support.class_names, support.n_shot, strict=True)
-        )
+        for label, (name, shots) in enumerate(zip(support.class_names, support.n_shot, strict=True))
     }
     return {
         "schema_version": 1,

@@ -23,6 +23,7 @@ class ScanSource(Protocol):
     def case(self) -> Case: ...
     def digest(self) -> str:
         """Changes whenever the bytes of scan or mask do."""
+
     def load(self) -> tuple[Volume, Mask]: ...
 
 

@@ -1,0 +1,58 @@
+"""`medfs adapt`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfs.cli import options as opt
+from medfs.cli.console import SOME_FAILED, counter, data, say, warn
+
+
+def adapt(
+    support: Annotated[
+        Path, typer.Option(help="Folder per class of scans, or a CSV/TSV manifest.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write; must not exist.")],
+    mapper: Annotated[str, typer.Option(help="How θ comes from the support.")] = "ridge",
+    features: opt.Features = "radiomics",
+    preset: opt.Preset = "auto",
+    seed: opt.Seed = 0,
+    device: opt.Device = "auto",
+    weights: opt.Weights = None,
+    label_column: opt.LabelColumn = None,
+    image_column: opt.ImageColumn = None,
+    no_masks: opt.NoMasks = False,
+    no_cache: opt.NoCache = False,
+    json: opt.Json = False,
+) -> None:
+    """Turn labelled scans into a calibrated classifier."""
+    from medfs.storage.files import to_json
+    from medfs.workflows.adapt import AdaptRequest
+    from medfs.workflows.adapt import adapt as run
+    from medfs.workflows.wording import in_words
+
+    request = AdaptRequest(
+        support=support,
+        out=out,
+        mapper=mapper,
+        features=opt.names(features),
+        preset=preset,
+        seed=seed,
+        device=device,
+        weights=opt.weight_files(weights),
+        label_column=label_column,
+        image_column=image_column,
+        use_masks=not no_masks,
+        use_cache=not no_cache,
+    )
+    with counter("reading scans") as progress:
+        result = run(request, progress)
+    warn(result.warnings)
+    warn([str(failure.error) for failure in result.failed])
+    say(in_words(result.report))
+    say(f"model written to {out}")
+    if json:
+        data(to_json(result.report))
+    if result.failed:
+        raise typer.Exit(SOME_FAILED)

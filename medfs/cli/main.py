@@ -1,0 +1,85 @@
+"""Entry point: the commands, the global options, and errors as sentences with an exit code."""
+
+import sys
+import traceback
+from typing import Annotated
+
+import click
+import typer
+
+from medfs.cli.adapt import adapt
+from medfs.cli.console import VERBOSITY
+from medfs.cli.demo import demo
+from medfs.cli.evaluate import evaluate
+from medfs.cli.info import info
+from medfs.cli.predict import predict
+from medfs.cli.validate import validate
+from medfs.core.errors import MedfsError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="medfs",
+    no_args_is_help=True,
+    # Local variables of a traceback may hold patient data.
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+for command in (demo, validate, adapt, predict, evaluate, info):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import medfs
+
+        typer.echo(medfs.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only data, warnings, errors.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """From a handful of labelled 3D scans to a calibrated classifier. Research use only."""
+    VERBOSITY.quiet, VERBOSITY.debug = quiet, debug
+
+
+def main() -> None:
+    """Run the command line; ends the process with one of the documented exit codes."""
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt:
+        code = _fail("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except MedfsError as error:
+        code = _fail(f"error: {error}", error.exit_code)
+    except Exception as error:
+        code = _fail(
+            f"error: medfs stumbled over something it does not expect ({type(error).__name__}). "
+            "Run again with --debug before the command and report what it prints, "
+            "without patient data.",
+            1,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(text: str, code: int) -> int:
+    if VERBOSITY.debug:
+        traceback.print_exc()
+    typer.echo(text, err=True)
+    return code

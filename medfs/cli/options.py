@@ -1,0 +1,72 @@
+"""Options that several commands share, and how their texts become values."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfs.core.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON to stdout.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same inputs and seed give the same bytes.")]
+Features = Annotated[
+    str, typer.Option(help="Feature extractors, comma-separated; `medfs info` lists them.")
+]
+Preset = Annotated[
+    str, typer.Option(help="Preprocessing preset by name, a .yaml file, or auto (from the scans).")
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(help="NAME=FILE: local weights of a backbone; may be repeated."),
+]
+LabelColumn = Annotated[str | None, typer.Option(help="Manifest column that holds the class.")]
+ImageColumn = Annotated[str | None, typer.Option(help="Manifest column that holds the scan.")]
+NoMasks = Annotated[bool, typer.Option("--no-masks", help="Leave masks alone.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep features.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`a,b` → ("a", "b")."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise UsageError(f"a comma-separated list of names is needed, found {text!r}")
+    return found
+
+
+def counts(text: str, option: str) -> tuple[int, ...]:
+    """`1,5,10` → (1, 5, 10)."""
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} takes whole numbers, e.g. 1,5,10; found {text!r}") from error
+    if min(found) < 1:
+        raise UsageError(f"{option} takes positive numbers, found {text!r}")
+    return found
+
+
+def millimetres(text: str | None) -> tuple[float, float, float] | None:
+    """`22,22,5` → (22.0, 22.0, 5.0)."""
+    if text is None:
+        return None
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(
+            f"--field takes three lengths in mm, e.g. 22,22,5; found {text!r}"
+        ) from error
+    if not all(0 < length < 10_000 for length in (x, y, z)):
+        raise UsageError(f"--field takes positive lengths in mm, found {text!r}")
+    return x, y, z
+
+
+def weight_files(given: list[str] | None) -> dict[str, Path]:
+    """`["resnet10=file"]` → {"resnet10": Path("file")}."""
+    files = {}
+    for text in given or []:
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise UsageError(f"--weights takes NAME=FILE, found {text!r}")
+        files[name] = Path(path)
+    return files

@@ -1,0 +1,47 @@
+"""`medfs predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medfs.cli import options as opt
+from medfs.cli.console import SOME_FAILED, counter, data, say, warn
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder that `medfs adapt` wrote.")],
+    scans: Annotated[Path, typer.Argument(help="One scan, a folder of scans, or a manifest.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write; without it the CSV goes to stdout.")
+    ] = None,
+    device: opt.Device = "auto",
+    image_column: opt.ImageColumn = None,
+    no_cache: opt.NoCache = False,
+    force: opt.Force = False,
+    json: opt.Json = False,
+) -> None:
+    """Give every scan the probability of each class."""
+    from medfs.storage.files import check_new, to_json, write_text
+    from medfs.workflows import predict as workflow
+
+    if out is not None and not (force and out.is_file()):
+        check_new(out)
+    predictor = workflow.load_predictor(model, device, not no_cache)
+    predictions = []
+    with counter("scans") as progress:
+        for prediction in workflow.predict(predictor, scans, image_column):
+            predictions.append(prediction)
+            progress(1)
+    text = workflow.to_csv(predictor.class_names, predictions)
+    if out is not None:
+        write_text(out, text)
+        say(f"{len(predictions)} rows written to {out}")
+    if json:
+        data(to_json(workflow.to_dict(predictor.class_names, predictions)))
+    elif out is None:
+        data(text)
+    failed = [p for p in predictions if p.probabilities is None]
+    warn([p.note for p in failed])
+    if failed:
+        raise typer.Exit(SOME_FAILED)

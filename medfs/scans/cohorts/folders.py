@@ -1,0 +1,164 @@
+"""Folders of scans to cases: one folder per class, or one folder of unlabelled scans."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medfs.core.cases import Case, Cohort
+from medfs.core.errors import CohortError
+from medfs.scans.cohorts.layout import LAYOUT, NO_PATIENTS, some
+from medfs.scans.names import holds_dicom, is_mask, is_nifti, masked_case, stem, visible
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What lies in one folder: cases, masks without a scan, and what is no scan."""
+
+    cases: list[Case]
+    lone_masks: list[str]
+    others: list[str]
+
+
+def class_folders(root: Path) -> Cohort:
+    """Cases of `root/<class>/…`; the class is the folder's name.
+
+    Raises:
+        CohortError: no class folders, an empty one, or scans outside them.
+    """
+    entries = visible(root)
+    folders = [e for e in entries if e.is_dir()]
+    _refuse_scans_beside_classes(root, entries)
+    if not folders:
+        raise CohortError(
+            "no class folders were found", case=str(root), why="It holds no folders", todo=LAYOUT
+        )
+    _refuse_series_as_class(root, folders)
+    found = {folder.name: _collect(folder, label=folder.name) for folder in folders}
+    for name, content in found.items():
+        if not content.cases:
+            raise CohortError(
+                f"the class folder {name!r} holds no case (empty class)",
+                case=str(root),
+                why=f"It holds {len(content.others)} file(s) or folder(s) that are no scan",
+                todo=LAYOUT,
+            )
+    loose = [e.name for e in entries if not e.is_dir()]
+    cases, notes = _tell_apart([c for f in found.values() for c in f.cases])
+    return Cohort(tuple(cases), (*notes, *_notes(found, loose)))
+
+
+def plain_folder(root: Path) -> Cohort:
+    """Unlabelled cases that lie directly in `root`.
+
+    Raises:
+        CohortError: no case, or folders of NIfTI files where scans were expected.
+    """
+    nested = [
+        e.name
+        for e in visible(root)
+        if e.is_dir() and not holds_dicom(e) and any(is_nifti(f) for f in visible(e))
+    ]
+    if nested:
+        raise CohortError(
+            "the scans lie in folders of their own",
+            case=str(root),
+            why=f"NIfTI files were found in {some(nested)}",
+            todo=f"Give one of these folders ({root / nested[0]}), or a manifest",
+        )
+    found = _collect(root, label=None)
+    if not found.cases:
+        raise CohortError(
+            "no scans were found",
+            case=str(root),
+            why=f"It holds {len(found.others)} file(s) or folder(s) that are no scan",
+            todo="Give a folder of .nii.gz files or DICOM folders, one scan, or a manifest",
+        )
+    return Cohort(tuple(found.cases), (NO_PATIENTS, *_notes({"": found}, [])))
+
+
+def single_scan(path: Path) -> Cohort:
+    """One unlabelled scan, file or DICOM folder, with the mask beside it if there is one."""
+    name = stem(path.absolute())
+    masks = {masked_case(m): m for m in visible(path.absolute().parent) if is_mask(m)}
+    mask = None if is_mask(path) else masks.get(name)
+    return Cohort((Case(name, name, path, mask),))
+
+
+def _refuse_scans_beside_classes(root: Path, entries: list[Path]) -> None:
+    loose = [e.name for e in entries if e.is_file() and is_nifti(e)]
+    if loose or holds_dicom(root):
+        raise CohortError(
+            "scans lie outside the class folders",
+            case=str(root),
+            why=f"Directly in the folder: {some(loose) or 'DICOM files'}",
+            todo=LAYOUT,
+        )
+
+
+def _refuse_series_as_class(root: Path, folders: list[Path]) -> None:
+    series = [f.name for f in folders if holds_dicom(f)]
+    if series:
+        raise CohortError(
+            "DICOM files lie where case folders were expected",
+            case=str(root),
+            why=f"Directly in {some(series)}",
+            todo="Give every series a folder of its own: CASES/<class>/<case>/",
+        )
+
+
+def _collect(folder: Path, *, label: str | None) -> _Found:
+    entries = visible(folder)
+    masks = {masked_case(e): e for e in entries if is_mask(e) and e.is_file()}
+    cases: list[Case] = []
+    others: list[str] = []
+    for entry in entries:
+        if is_mask(entry) and entry.is_file():
+            continue
+        if _is_case(entry):
+            name = stem(entry) if entry.is_file() else entry.name
+            cases.append(Case(name, name, entry, masks.get(name), label))
+        elif entry.suffix.lower() != ".img" or not entry.with_suffix(".hdr").exists():
+            others.append(entry.name)
+    known = {c.case_id for c in cases}
+    lone = [mask.name for name, mask in masks.items() if name not in known]
+    return _Found(cases, lone, others)
+
+
+def _is_case(entry: Path) -> bool:
+    if entry.is_file():
+        return is_nifti(entry)
+    # A folder whose series lie one level deeper is kept: reading it tells the user what to do,
+    # while leaving it out would lose a case in silence.
+    return holds_dicom(entry) or any(holds_dicom(f) for f in visible(entry) if f.is_dir())
+
+
+def _tell_apart(cases: list[Case]) -> tuple[list[Case], list[str]]:
+    """Name cases `class/stem` where a stem is in two classes; the patient id stays the stem."""
+    classes: dict[str, set[str | None]] = {}
+    for case in cases:
+        classes.setdefault(case.case_id, set()).add(case.label)
+    twice = {name for name, labels in classes.items() if len(labels) > 1}
+    named = [
+        replace(c, case_id=f"{c.label}/{c.case_id}") if c.case_id in twice else c for c in cases
+    ]
+    notes = [NO_PATIENTS]
+    if twice:
+        notes.append(
+            f"{len(twice)} name(s) occur in more than one class ({some(sorted(twice))}): they are "
+            "taken as the same patient"
+        )
+    return named, notes
+
+
+def _notes(found: dict[str, _Found], loose: list[str]) -> list[str]:
+    inside = {n: f"{n}/" if n else "" for n in found}
+    lone = [f"{inside[n]}{m}" for n, f in found.items() for m in f.lone_masks]
+    others = [*loose, *(f"{inside[n]}{o}" for n, f in found.items() for o in f.others)]
+    notes = []
+    if lone:
+        notes.append(f"{len(lone)} mask(s) without a scan were left out: {some(lone)}")
+    if others:
+        kinds = Counter(Path(o).suffix or "no suffix" for o in others)
+        listed = ", ".join(f"{n} × {k}" for k, n in sorted(kinds.items()))
+        notes.append(f"{len(others)} file(s) or folder(s) are no scan ({listed}): {some(others)}")
+    return notes

@@ -1,0 +1,57 @@
+"""What the names of files and folders say: scan, mask, case. Only `holds_dicom` opens files."""
+
+from pathlib import Path
+
+_SUFFIXES = (".nii.gz", ".nii", ".hdr")
+_MASK_ENDING = "_mask"
+_MANIFESTS = (".csv", ".tsv")
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether the name is that of a NIfTI file (the `.hdr` stands for a pair)."""
+    return path.name.lower().endswith(_SUFFIXES)
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether the name is that of a table of cases."""
+    return path.suffix.lower() in _MANIFESTS
+
+
+def stem(path: Path) -> str:
+    """The name without the suffix of a scan: `a b.nii.gz` is `a b`. Folders keep their name."""
+    for suffix in (*_SUFFIXES, ".img"):
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.name
+
+
+def is_mask(path: Path) -> bool:
+    """Whether the name is `<case>_mask.nii[.gz]`."""
+    return is_nifti(path) and stem(path).lower().endswith(_MASK_ENDING)
+
+
+def masked_case(mask: Path) -> str:
+    """The case that a mask file belongs to."""
+    return stem(mask)[: -len(_MASK_ENDING)]
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file has the DICOM prefix after its preamble (PS3.10 7.1)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether a DICOM file lies directly in the folder."""
+    return any(is_dicom(path) for path in visible(folder) if path.is_file())
+
+
+def visible(folder: Path) -> list[Path]:
+    """Entries that are not hidden, sorted by name; empty if the folder cannot be listed."""
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError:
+        return []

@@ -1,0 +1,86 @@
+"""What is in a folder of cases, and what is wrong with it. Imports neither torch nor MONAI."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medfs.core.cases import Cohort
+from medfs.scans.cohorts import load_cohort
+from medfs.scans.inspect import CaseFinding, inspect_cohort
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """Findings per case, problems of the cohort as a whole, and remarks."""
+
+    cohort: Cohort
+    findings: tuple[CaseFinding, ...]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return {
+            "schema_version": 1,
+            "ok": self.ok,
+            "classes": class_table(self.cohort),
+            "problems": list(self.problems),
+            "warnings": list(self.warnings),
+            "cases": [asdict(finding) for finding in self.findings],
+        }
+
+
+def validate(
+    cases: Path,
+    label_column: str | None = None,
+    image_column: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ValidationResult:
+    """Read every scan and mask.
+
+    Raises:
+        CohortError: there is nothing that could be read case by case.
+    """
+    cohort = load_cohort(cases, label_column=label_column, image_column=image_column)
+    findings = inspect_cohort(cohort, progress)
+    problems = [str(f.error) for f in findings if not f.ok]
+    if len(cohort.class_names) < 2:
+        problems.append("all cases are of one class: a classifier tells at least two apart")
+    without_mask = [c.case_id for c in cohort.cases if c.mask is None]
+    if 0 < len(without_mask) < len(cohort.cases):
+        problems.append(
+            f"{len(without_mask)} of {len(cohort.cases)} cases have no mask "
+            f"({', '.join(without_mask[:3])}): give all of them one, or none"
+        )
+    remarks = [f"{f.case_id}: {text}" for f in findings for text in f.warnings]
+    return ValidationResult(
+        cohort, tuple(findings), tuple(problems), (*cohort.warnings(), *remarks, *_few(cohort))
+    )
+
+
+def class_table(cohort: Cohort) -> dict[str, dict[str, int]]:
+    """Cases, patients and masks per class."""
+    table = {}
+    for name in cohort.class_names:
+        cases = cohort.of_class(name)
+        table[name] = {
+            "cases": len(cases),
+            "patients": len({c.patient_id for c in cases}),
+            "masks": sum(c.mask is not None for c in cases),
+        }
+    return table
+
+
+def _few(cohort: Cohort) -> list[str]:
+    patients = Counter(label for label, _ in {(str(c.label), c.patient_id) for c in cohort.cases})
+    return [
+        f"class {name!r} has a single patient: probabilities cannot be calibrated"
+        for name, count in sorted(patients.items())
+        if count == 1
+    ]
