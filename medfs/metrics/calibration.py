@@ -55,7 +55,7 @@ class Reliability:
     Bin b holds the confidences in (edges[b], edges[b + 1]]. Means are NaN where a bin is empty.
     """
 
-    edges: Float[np.ndarray, "bin+1"]
+    edges: Float[np.ndarray, "edge"]
     count: Int[np.ndarray, "bin"]
     confidence: Float[np.ndarray, "bin"]
     accuracy: Float[np.ndarray, "bin"]

@@ -100,7 +100,7 @@ def balanced_accuracy_replicates(
     counts = weights @ belongs
     recalls = _ratio(weights @ (belongs * correct), counts)
     present = counts > 0
-    return _ratio(np.where(present, recalls, 0).sum(axis=1), present.sum(axis=1))
+    return _ratio(np.where(present, recalls, 0).sum(axis=1), present.sum(axis=1).astype(np.float64))
 
 
 def _row(weights: Float[np.ndarray, "case"] | None, count: int) -> Float[np.ndarray, "1 case"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 from scipy.special import ndtri
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float | int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Score interval of a proportion (Wilson 1927), without continuity correction.
 
     Args:
@@ -28,7 +28,7 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
 
 
 def newcombe_auroc(
-    auroc: float, n_positive: int, n_negative: int, level: float = 0.95
+    auroc: float | int, n_positive: int, n_negative: int, level: float = 0.95
 ) -> tuple[float, float]:
     """Score-type interval of an AUROC: method 5 of Newcombe (2006), Statistics in Medicine 25:559.
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 Field = Float[np.ndarray, "x y z"]
 Box = tuple[slice, slice, slice]
+Offsets = tuple[Float[np.ndarray, "x 1 1"], Float[np.ndarray, "1 y 1"], Float[np.ndarray, "1 1 z"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Grid:
         """The part of the grid inside a box."""
         return Grid(self.x[box[0]], self.y[box[1]], self.z[box[2]])
 
-    def offsets(self, origin: Float[np.ndarray, "3"]) -> tuple[Field, Field, Field]:
+    def offsets(self, origin: Float[np.ndarray, "3"]) -> Offsets:
         """x, y and z distance from a point, in mm, each broadcastable to (x, y, z)."""
         x, y, z = (a - np.float32(o) for a, o in zip((self.x, self.y, self.z), origin, strict=True))
         return x[:, None, None], y[None, :, None], z[None, None, :]

@@ -303,3 +303,16 @@ def test_folder_without_images(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(ScanReadError, match=r"1 other file\(s\) and the folder\(s\) inner"):
         read_series(tmp_path)
+
+
+def test_values_beyond_int16_become_float32(tmp_path, write_series):
+    stored = np.zeros((3, 4, 4), np.int16)
+    stored[1, 2, 3] = -1
+
+    def unsigned(ds, k):
+        ds.PixelRepresentation, ds.RescaleIntercept = 0, "0"
+
+    write_series(tmp_path / "s", stored, edit=unsigned)
+    voxels = read_series(tmp_path / "s").voxels
+    assert voxels.dtype == np.float32
+    assert voxels.max() == 65535

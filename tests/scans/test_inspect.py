@@ -1,5 +1,7 @@
 """Inspection reads every case, keeps their order, and finds copies across classes."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,11 @@ def test_missing_scan_is_a_failure_of_its_case_only(tmp_path, name):
     assert not finding.ok
     assert finding.error is not None
     assert finding.error.startswith("x: ")
+
+
+def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path):
+    for n in range(6):
+        scan(tmp_path / f"a/{n}.nii", n)
+    before = list(warnings.filters)
+    inspect_cohort(load_cohort(tmp_path))
+    assert list(warnings.filters) == before
