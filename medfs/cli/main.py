@@ -40,7 +40,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  (its callback does the work)
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."

@@ -12,13 +12,18 @@ from medfs.core.features import Features
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standardizer:
-    """(x − mean) / scale, per feature. A feature that never varied has scale 1."""
+    """(x − mean) / scale, per feature, clipped at ±limit. A feature that never varied has scale 1.
+
+    The limit is what makes statistics of a few cases usable: of two cases, any feature in which
+    they happen to agree has a tiny scale, and would drown all others in the next scan.
+    """
 
     mean: Float[Tensor, "feature"]
     scale: Float[Tensor, "feature"]
+    limit: Float[Tensor, ""]
 
     def __call__(self, x: Float[Tensor, "case feature"]) -> Float[Tensor, "case feature"]:
-        return (x - self.mean) / self.scale
+        return torch.minimum(torch.maximum((x - self.mean) / self.scale, -self.limit), self.limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,14 @@ from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
 
 SCHEMA_VERSION = 1
 _SUMMED = ("model.json", "report.json", "weights.safetensors")
-_THETA = ("standardizer.mean", "standardizer.scale", "head.weight", "head.bias", "temperature")
+_THETA = (
+    "standardizer.mean",
+    "standardizer.scale",
+    "standardizer.limit",
+    "head.weight",
+    "head.bias",
+    "temperature",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +121,7 @@ def _tensors(content: ModelContent) -> dict[str, Tensor]:
     theta = (
         classifier.standardizer.mean,
         classifier.standardizer.scale,
+        classifier.standardizer.limit,
         classifier.head.weight,
         classifier.head.bias,
         content.calibrated.temperature,
@@ -168,11 +176,11 @@ def _content(path: Path, description: Any, report: Any, tensors: dict[str, Tenso
                 case=str(path),
                 todo="Use the medfs version that wrote it, or adapt again",
             )
-        mean, scale, weight, bias, temperature = (tensors.pop(name) for name in _THETA)
+        mean, scale, limit, weight, bias, temperature = (tensors.pop(name) for name in _THETA)
         names = tuple(str(e["name"]) for e in description["encoders"])
         classifier = Classifier(
             tuple(str(e["identity"]) for e in description["encoders"]),
-            Standardizer(mean, scale),
+            Standardizer(mean, scale, limit),
             LinearHead(weight, bias),
             tuple(str(n) for n in description["class_names"]),
         )

@@ -52,8 +52,8 @@ def newcombe_auroc(
         bracket = 1 + others * ((1 - theta) / (2 - theta) + theta / (1 + theta))
         return z * sqrt(theta * (1 - theta) * bracket / (n_positive * n_negative))
 
-    low = 0.0 if auroc == 0 else _root(lambda t: t + width(t) - auroc, 0.0, auroc)
-    high = 1.0 if auroc == 1 else _root(lambda t: t - width(t) - auroc, auroc, 1.0)
+    low = 0.0 if auroc == 0 else _root(lambda t: t + width(t) - auroc, 0.0, float(auroc))
+    high = 1.0 if auroc == 1 else _root(lambda t: t - width(t) - auroc, float(auroc), 1.0)
     return low, high
 
 

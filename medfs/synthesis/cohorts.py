@@ -19,7 +19,7 @@ from medfs.synthesis.scanner import (
 
 # Mean irregularity of each class. With the spread below the classes overlap on purpose: no
 # classifier can be perfect, as in life.
-IRREGULARITY = {"smooth": 0.25, "spiculated": 0.65}
+IRREGULARITY = {"smooth": 0.2, "spiculated": 0.75}
 IRREGULARITY_SPREAD = 0.13
 SOFT_TISSUE_HU = 35.0
 # One case in eight of a class is the second nodule of the patient before it.

@@ -76,7 +76,7 @@ def draw_scanner(rng: np.random.Generator) -> ScannerFactors:
     )
 
 
-def slice_average(fine: Field, substeps: int) -> Field:
+def slice_average(fine: Float[np.ndarray, "x y fine"], substeps: int) -> Field:
     """Mean over the fine steps of every slice: partial volume along z."""
     x, y, z = fine.shape
     return fine.reshape(x, y, z // substeps, substeps).mean(axis=3)

@@ -1,4 +1,4 @@
-"""Many few-shot episodes of one or more cohorts → a table of how good and how honest a mapper is."""
+"""Many few-shot episodes of a cohort → how good and how honest a mapper is on it."""
 
 import time
 from collections.abc import Callable, Sequence

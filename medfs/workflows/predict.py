@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from medfs.core.cases import Case
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import DataError, IntegrityError
@@ -130,8 +132,8 @@ def _source(case: Case, use_masks: bool) -> ScanSource:
     return FileSource(case, use_masks)
 
 
-def _weights_by_encoder(content: ModelContent) -> dict[str, dict[str, object]]:
-    grouped: dict[str, dict[str, object]] = {}
+def _weights_by_encoder(content: ModelContent) -> dict[str, dict[str, Tensor]]:
+    grouped: dict[str, dict[str, Tensor]] = {}
     for key, tensor in content.encoder_weights.items():
         name, _, parameter = key.partition(".")
         grouped.setdefault(name, {})[parameter] = tensor

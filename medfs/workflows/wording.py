@@ -29,10 +29,8 @@ def _ranking(performance: Mapping[str, Any] | None) -> str:
 
 def results_table(results: Mapping[str, Any]) -> str:
     """One line per task, shot count and mapper."""
-    rows = [("task", "shots", "mapper", "AUROC (95 % over patients)", "NLL", "ECE (floor)")]
-    for row in results["results"]:
-        rows.append(_line(row))
-    return _aligned(rows)
+    head = ("task", "shots", "mapper", "AUROC (95 % over patients)", "NLL", "ECE (floor)")
+    return _aligned([head, *(_line(row) for row in results["results"])])
 
 
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from medfs.metrics.checks import check_scores
 from medfs.metrics.discrimination import (
     auroc,
     auroc_replicates,
@@ -122,13 +123,17 @@ def test_every_replicate_equals_repeating_its_cases(many):
     np.testing.assert_allclose(many(probabilities, labels, weights), expected, atol=1e-12)
 
 
+def test_scores_must_belong_to_cases():
+    with pytest.raises(ValueError, match="2 rows of scores for 3 cases"):
+        check_scores(np.zeros(2), 3)
+
+
 @pytest.mark.parametrize(
     ("probabilities", "labels", "message"),
     [
         ([[0.5, 0.6]], [0], "sum to 1"),
         ([[1.5, -0.5]], [0], r"\[0, 1\]"),
         ([[0.5, 0.5]], [2], "labels must be"),
-        ([[0.5, 0.5]], [0, 1], "rows of scores"),
         ([[1.0]], [0], "way"),
     ],
 )

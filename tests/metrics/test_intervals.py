@@ -114,7 +114,7 @@ def test_percentile_interval_leaves_out_nan():
     assert np.isnan(percentile_interval(np.array([np.nan]))).all()
 
 
-@pytest.mark.parametrize("level", [0, 1, 95])
+@pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
 def test_impossible_levels_are_refused(level):
     with pytest.raises(ValueError, match="level"):
         wilson(1, 2, level)

@@ -29,7 +29,7 @@ def test_irregularity_roughens_the_surface():
         radii = draw_surface(factors, rng).radius(unit_vectors(rng, 2000))
         return radii.std() / radii.mean()
 
-    assert roughness(0) < roughness(0.4) < roughness(0.9)
+    assert roughness(0.0) < roughness(0.4) < roughness(0.9)
 
 
 def test_coverage_is_half_on_the_surface():

@@ -57,12 +57,8 @@ def radiomics(
             in_roi[:, :1] - in_shell[:, :1],
             moments(steps.flatten(1), inside)[:, :2],
             moments(steps.flatten(1), edge.flatten(1))[:, :2],
-            *(
-                moments(laplacian(smooth(image, s)).flatten(1), inside)[:, :2] for s in _LOG_SIGMAS
-            ),
+            *(moments(laplacian(smooth(image, s)).flatten(1), inside)[:, :2] for s in _LOG_SIGMAS),
             shape_module.shape(roi, spacing),
         ],
         dim=1,
     )
-
-

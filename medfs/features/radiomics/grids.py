@@ -1,4 +1,4 @@
-"""Neighbourhoods on the patch grid: shells, erosion depth, derivatives. Static shapes throughout."""
+"""Neighbourhoods on the patch grid: shells, erosion depth, derivatives. All shapes are static."""
 
 import torch
 from jaxtyping import Float
@@ -44,9 +44,7 @@ def _adjacent(
     return image.narrow(axis, 0, size - 1), image.narrow(axis, 1, size - 1)
 
 
-def shell(
-    roi: Float[Tensor, "batch 1 x y z"], steps: int = 3
-) -> Float[Tensor, "batch 1 x y z"]:
+def shell(roi: Float[Tensor, "batch 1 x y z"], steps: int = 3) -> Float[Tensor, "batch 1 x y z"]:
     """The voxels within `steps` grid steps around the region."""
     around = roi
     for _ in range(steps):
@@ -54,9 +52,7 @@ def shell(
     return around - roi
 
 
-def depth(
-    roi: Float[Tensor, "batch 1 x y z"], steps: int = 12
-) -> Float[Tensor, "batch 1 x y z"]:
+def depth(roi: Float[Tensor, "batch 1 x y z"], steps: int = 12) -> Float[Tensor, "batch 1 x y z"]:
     """Chebyshev distance to the outside in grid steps, up to `steps`: 1 at the surface."""
     total = roi
     for _ in range(steps - 1):

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medfs.features.radiomics.grids import depth, runs
+from medfs.features.radiomics.grids import depth, runs, smooth
+from medfs.features.radiomics.statistics import moments
 
 NAMES = (
     "log_volume",
@@ -21,12 +22,18 @@ NAMES = (
     "depth_spread",
     "core_share",
     "euler",
+    "bulge3",
+    "bulge4",
+    "bulge6",
+    "radius_spread",
+    "radius_skewness",
 )
+_BULGE_SIGMAS = (3.0, 4.0, 6.0)
 
 
 def shape(
     roi: Float[Tensor, "batch 1 x y z"], spacing: Float[Tensor, "batch 3"]
-) -> Float[Tensor, "batch 12"]:
+) -> Float[Tensor, "batch 17"]:
     """`NAMES`, in that order. Lengths in mm, volume in mm³, natural logarithms."""
     batch = roi.shape[0]
     count = roi.reshape(batch, -1).sum(dim=1).clamp_min(1)
@@ -46,7 +53,7 @@ def shape(
     area = face_area(roi, spacing)
     # 1 for a ball measured by its voxel faces, whose area is 1.5 times that of the smooth surface.
     compactness = 1.5 * (36 * math.pi * volume**2) ** (1 / 3) / area
-    return torch.stack(
+    measures = torch.stack(
         [
             volume.log(),
             axes[:, 0].log(),
@@ -63,6 +70,55 @@ def shape(
         ],
         dim=1,
     )
+    return torch.cat([measures, bulges(roi, count), radii(roi, spacing, count)], dim=1)
+
+
+def bulges(
+    roi: Float[Tensor, "batch 1 x y z"], count: Float[Tensor, "batch"]
+) -> Float[Tensor, "batch 3"]:
+    """How much thicker the thickest place is than the average: 0 for an even tube.
+
+    The region is blurred with σ of 3, 4 and 6 grid steps; the measure is the logarithm of the
+    maximum over the mean inside it.
+    """
+    shares = []
+    for sigma in _BULGE_SIGMAS:
+        inside = (smooth(roi, sigma) * roi).flatten(1)
+        shares.append((inside.amax(dim=1) * count / inside.sum(dim=1)).log())
+    return torch.stack(shares, dim=1)
+
+
+def radii(
+    roi: Float[Tensor, "batch 1 x y z"],
+    spacing: Float[Tensor, "batch 3"],
+    count: Float[Tensor, "batch"],
+) -> Float[Tensor, "batch 2"]:
+    """Spread over mean, and skewness, of the voxels' distances to the region's centre."""
+    squares = torch.zeros_like(roi)
+    for position in centred_positions(roi, spacing, count):
+        squares = squares + position**2
+    distance = torch.sqrt(squares + 1e-12).flatten(1)
+    inside = moments(distance, roi.flatten(1))
+    # Half a grid step keeps a region of one voxel finite.
+    half = spacing.prod(dim=1) ** (1 / 3) / 2
+    return torch.stack([inside[:, 1] / (inside[:, 0] + half), inside[:, 2]], dim=1)
+
+
+def centred_positions(
+    roi: Float[Tensor, "batch 1 x y z"],
+    spacing: Float[Tensor, "batch 3"],
+    count: Float[Tensor, "batch"],
+) -> list[Float[Tensor, "batch 1 i j k"]]:
+    """Distance of every grid point to the region's centre along x, y and z, in mm."""
+    where = []
+    for axis, size in enumerate(roi.shape[2:]):
+        line = torch.arange(size, dtype=roi.dtype, device=roi.device) - (size - 1) / 2
+        view = [1, 1, 1, 1, 1]
+        view[2 + axis] = size
+        position = line.view(view) * spacing[:, axis].view(-1, 1, 1, 1, 1)
+        mean = (position * roi).sum(dim=(1, 2, 3, 4)) / count
+        where.append(position - mean.view(-1, 1, 1, 1, 1))
+    return where
 
 
 def principal_axes(
@@ -75,15 +131,7 @@ def principal_axes(
     IBSI (TDIC, P9VJ, 7J51) takes voxels as points; here a voxel has its own extent, s²/12 per axis,
     so that a region of one slice still has a thickness.
     """
-    second = torch.zeros(roi.shape[0], 3, 3, dtype=roi.dtype, device=roi.device)
-    where = []
-    for axis, size in enumerate(roi.shape[2:]):
-        line = torch.arange(size, dtype=roi.dtype, device=roi.device) - (size - 1) / 2
-        view = [1, 1, 1, 1, 1]
-        view[2 + axis] = size
-        position = line.view(view) * spacing[:, axis].view(-1, 1, 1, 1, 1)
-        mean = (position * roi).sum(dim=(1, 2, 3, 4)) / count
-        where.append(position - mean.view(-1, 1, 1, 1, 1))
+    where = centred_positions(roi, spacing, count)
     rows = []
     for a in range(3):
         row = [(where[a] * where[b] * roi).sum(dim=(1, 2, 3, 4)) / count for b in range(3)]

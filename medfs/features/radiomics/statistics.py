@@ -1,11 +1,19 @@
-"""First-order statistics inside a mask, as in IBSI (Zwanenburg et al., Radiology 2020), sec. 3.3."""
+"""First-order statistics inside a mask, as in IBSI (Zwanenburg et al. 2020), section 3.3."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 MOMENTS = ("mean", "sd", "skewness", "kurtosis")
-QUANTILES = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1.0}
+QUANTILES = {
+    "min": 0.0,
+    "p10": 0.1,
+    "p25": 0.25,
+    "median": 0.5,
+    "p75": 0.75,
+    "p90": 0.9,
+    "max": 1.0,
+}
 
 
 def moments(

@@ -1,0 +1,191 @@
+"""The whole path as a scikit-learn estimator."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from medfs.core.cases import Case
+from medfs.core.errors import CohortError, UsageError
+from medfs.core.volumes import Provenance, Volume
+from medfs.storage.tensors import TensorCache
+from medfs.workflows.components import (
+    build_encoders,
+    build_mapper,
+    choose_device,
+    choose_preset,
+)
+from medfs.workflows.embed import Embedder, embed_all
+from medfs.workflows.fit import fit, support_set
+from medfs.workflows.sources import ArraySource, FileSource, ScanSource
+
+
+class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A few labelled scans in, calibrated probabilities out.
+
+    A scan is a path (NIfTI file or DICOM folder), an array (x, y, z) with `spacing`, a
+    `medfs.core.volumes.Volume`, or a mapping with `image` and `mask` of these kinds. Either all
+    scans have a mask or none has.
+
+    Args:
+        mapper: name of a mapper; `medfs info` lists them.
+        features: names of feature extractors.
+        preset: name of a preset, a .yaml file, or `auto`.
+        weights: file of weights by name of backbone.
+        spacing: mm along x, y, z of scans given as arrays, whose axes must be in RAS order.
+        device: `auto`, `cpu` or `cuda:N`.
+        cache: keep features on disk for scans given as paths.
+        random_state: seed of everything drawn.
+
+    Attributes:
+        classes_: sorted, the order of the columns of `predict_proba`.
+        preset_: the preset that was used.
+        calibrated_: the classifier as a value.
+    """
+
+    def __init__(
+        self,
+        mapper: str = "ridge",
+        features: Sequence[str] = ("radiomics",),
+        preset: str = "auto",
+        weights: Mapping[str, str | Path] | None = None,
+        spacing: tuple[float, float, float] | None = None,
+        device: str = "auto",
+        cache: bool = False,
+        random_state: int = 0,
+    ) -> None:
+        self.mapper = mapper
+        self.features = features
+        self.preset = preset
+        self.weights = weights
+        self.spacing = spacing
+        self.device = device
+        self.cache = cache
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Sequence[Any],
+        y: Sequence[Any],
+        groups: Sequence[Any] | None = None,
+    ) -> "FewShotClassifier":
+        """Adapt to labelled scans; `groups` are their patients (each scan its own if None).
+
+        Raises:
+            UserError: a scan cannot be read, or labels and groups do not fit.
+        """
+        labels, patients = self._checked(X, y, groups)
+        sources = self._sources(X)
+        self._masked = _all_or_none(sources)
+        device = choose_device(self.device)
+        files = {name: Path(path) for name, path in (self.weights or {}).items()}
+        encoders = build_encoders(tuple(self.features), files, device)
+        chosen, self.preset_reason_ = choose_preset(self.preset, sources)
+        self.preset_ = chosen.name if self.preset == "auto" else self.preset
+        cache = TensorCache.default() if self.cache else TensorCache(None)
+        self._embedder = Embedder(encoders, chosen, device=device, cache=cache)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        # Class columns are sorted as text inside; numbers keep their own order outside.
+        width = len(str(len(self.classes_)))
+        names = [f"{code:0{width}d}" for code in codes]
+        support = support_set(self._embed(sources), names, [str(p) for p in patients])
+        self.calibrated_ = fit(support, build_mapper(self.mapper), self.mapper, self.random_state)
+        return self
+
+    def predict_proba(self, X: Sequence[Any]) -> Float[np.ndarray, "case way"]:
+        """Calibrated probabilities, (case, class), columns in the order of `classes_`.
+
+        Raises:
+            UserError: a scan cannot be read.
+        """
+        check_is_fitted(self, "calibrated_")
+        sources = self._sources(X)
+        if sources and _all_or_none(sources) != self._masked:
+            raise CohortError(
+                "masks must be given for prediction exactly if they were given for fitting"
+            )
+        rows = [self.calibrated_.predict_proba(f)[0].numpy() for f in self._embed(sources)]
+        return np.stack(rows) if rows else np.empty((0, len(self.classes_)))
+
+    def predict(self, X: Sequence[Any]) -> Shaped[np.ndarray, "case"]:
+        """The most probable class of each scan."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Scans are paths or volumes of any size, not a table.
+        tags.input_tags.two_d_array, tags.no_validation = False, True
+        return tags
+
+    def _checked(
+        self, X: Sequence[Any], y: Sequence[Any], groups: Sequence[Any] | None
+    ) -> tuple[Shaped[np.ndarray, "case"], Sequence[Any]]:
+        patients = range(len(X)) if groups is None else groups
+        if not len(X) == len(y) == len(patients):
+            raise UsageError(
+                f"{len(X)} scans, {len(y)} labels and {len(patients)} groups do not fit each other"
+            )
+        labels = np.asarray(y)
+        if len(np.unique(labels)) < 2:
+            raise CohortError("a classifier tells at least two classes apart, found one label")
+        return labels, patients
+
+    def _sources(self, X: Sequence[Any]) -> list[ScanSource]:
+        return [_source(f"scan {i}", scan, self.spacing) for i, scan in enumerate(X)]
+
+    def _embed(self, sources: list[ScanSource]) -> list[Any]:
+        done, failed = embed_all(self._embedder, sources)
+        if failed:
+            raise failed[0].error
+        return [d.features for d in done]
+
+
+def _source(name: str, scan: Any, spacing: tuple[float, float, float] | None) -> ScanSource:
+    image, mask = (scan["image"], scan.get("mask")) if isinstance(scan, Mapping) else (scan, None)
+    if isinstance(image, str | Path):
+        if mask is not None and not isinstance(mask, str | Path):
+            raise UsageError("an image given as a path needs its mask as a path", case=name)
+        path = Path(image)
+        return FileSource(Case(path.name, name, path, Path(mask) if mask else None))
+    volume = image if isinstance(image, Volume) else _volume(name, np.asarray(image), spacing)
+    given = None if mask is None else np.asarray(mask)
+    if given is not None and given.shape != volume.voxels.shape[1:]:
+        raise CohortError(
+            "mask and scan differ in shape",
+            case=name,
+            why=f"{given.shape} and {volume.voxels.shape[1:]}",
+        )
+    if given is not None and not given.any():
+        raise CohortError("the mask is empty", case=name)
+    return ArraySource(Case(name, name, Path(name)), volume, given)
+
+
+def _volume(
+    name: str, voxels: Shaped[np.ndarray, "..."], spacing: tuple[float, float, float] | None
+) -> Volume:
+    if spacing is None:
+        raise UsageError(
+            "a scan given as an array has no geometry",
+            case=name,
+            todo="Pass spacing=(x, y, z) in mm to FewShotClassifier, or give paths",
+        )
+    if voxels.ndim != 3 or 0 in voxels.shape or not np.isfinite(voxels).all():
+        raise CohortError(
+            "a scan must be a finite array (x, y, z)", case=name, why=f"its shape is {voxels.shape}"
+        )
+    affine = np.diag([*map(float, spacing), 1.0])
+    return Volume(voxels[None], affine, None, "arbitrary", Provenance("array", (), ""))
+
+
+def _all_or_none(sources: Sequence[ScanSource]) -> bool:
+    masked = [getattr(s, "mask", None) is not None or s.case.mask is not None for s in sources]
+    if any(masked) and not all(masked):
+        raise CohortError(
+            f"{masked.count(False)} of {len(masked)} scans have no mask",
+            todo="Give every scan a mask, or none",
+        )
+    return all(masked)
