@@ -23,6 +23,7 @@ from medfs.workflows.fit import fit, support_set
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.sources import FileSource
+from medfs.workflows.threads import single_thread
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         [str(c.label) for c in kept.cases],
         [c.patient_id for c in kept.cases],
     )
-    calibrated = fit(support, mapper, request.mapper, request.seed)
-    performance = leave_pair_out_auroc(support, mapper, request.seed)
+    with single_thread():
+        calibrated = fit(support, mapper, request.mapper, request.seed)
+        performance = leave_pair_out_auroc(support, mapper, request.seed)
 
     settings = {
         "mapper": request.mapper,

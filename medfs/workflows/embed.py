@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -19,6 +20,7 @@ from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.sources import ScanSource
+from medfs.workflows.threads import single_thread
 
 _LOOK_AHEAD = 2
 Progress = Callable[[int], None]
@@ -41,6 +43,14 @@ class Embedder:
     field_mm: tuple[float, float, float] | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     cache: TensorCache = field(default_factory=lambda: TensorCache(None))
+
+    @property
+    def weightless(self) -> bool:
+        """No encoder is a network: all operations are small."""
+        return not any(
+            isinstance(e, torch.nn.Module) and any(True for _ in e.parameters())
+            for e in self.encoders
+        )
 
     def key(self, digest: str) -> str:
         identities = [e.identity for e in self.encoders]
@@ -125,7 +135,8 @@ def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embe
     if not isinstance(prepared, _Prepared):
         return prepared
     try:
-        features = encode(embedder.encoders, prepared.patch, embedder.device)
+        with single_thread() if embedder.weightless else nullcontext():
+            features = encode(embedder.encoders, prepared.patch, embedder.device)
     except FloatingPointError as error:
         why = DataError(
             "features could not be computed", case=prepared.case.case_id, why=str(error)

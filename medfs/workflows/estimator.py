@@ -22,6 +22,7 @@ from medfs.workflows.components import (
 from medfs.workflows.embed import Embedder, embed_all
 from medfs.workflows.fit import fit, support_set
 from medfs.workflows.sources import ArraySource, FileSource, ScanSource
+from medfs.workflows.threads import single_thread
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -93,7 +94,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         width = len(str(len(self.classes_)))
         names = [f"{code:0{width}d}" for code in codes]
         support = support_set(self._embed(sources), names, [str(p) for p in patients])
-        self.calibrated_ = fit(support, build_mapper(self.mapper), self.mapper, self.random_state)
+        mapper = build_mapper(self.mapper)
+        with single_thread():
+            self.calibrated_ = fit(support, mapper, self.mapper, self.random_state)
         return self
 
     def predict_proba(self, X: Sequence[Any]) -> Float[np.ndarray, "case way"]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from medfs.core.episodes import Episode, SupportSet
 from medfs.core.errors import EpisodeError
@@ -26,6 +25,7 @@ from medfs.workflows.tasks import (
     embed_task,
     frozen_tasks,
 )
+from medfs.workflows.threads import single_thread
 
 SCHEMA_VERSION = 1
 _SHORTCUT_MAPPER = "ridge"
@@ -194,13 +194,8 @@ def _row(task: Task, shots: Shots, judge: _Judge, request: EvaluateRequest) -> d
 def _summary(
     judge: _Judge, episodes: Sequence[Episode], features: dict[str, Features], seed: int
 ) -> EpisodeSummary:
-    threads = torch.get_num_threads()
-    # The matrices of an episode are tiny: a second thread only costs.
-    torch.set_num_threads(1)
-    try:
+    with single_thread():
         outcomes = [judge(i, episode, features) for i, episode in enumerate(episodes)]
-    finally:
-        torch.set_num_threads(threads)
     if not outcomes:
         raise EpisodeError("no episode is left to judge")
     return summarize_episodes(outcomes, seed=seed)
