@@ -4,7 +4,6 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
 
 from medfs.cli.adapt import adapt
@@ -16,7 +15,7 @@ from medfs.cli.predict import predict
 from medfs.cli.validate import validate
 from medfs.core.errors import MedfsError
 
-INTERRUPTED = 130
+USAGE, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="medfs",
@@ -59,27 +58,41 @@ def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _fail("interrupted", INTERRUPTED)
-    except KeyboardInterrupt:
-        code = _fail("interrupted", INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
     except MedfsError as error:
         code = _fail(f"error: {error}", error.exit_code)
     except Exception as error:
-        code = _fail(
-            f"error: medfs stumbled over something it does not expect ({type(error).__name__}). "
-            "Run again with --debug before the command and report what it prints, "
-            "without patient data.",
-            1,
-        )
+        code = _usage(error) or _stumbled(error)
+    if code == INTERRUPTED:
+        _fail("interrupted", code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _usage(error: Exception) -> int | None:
+    """The exit code of what the parser of the command line raised; None if it was not the parser.
+
+    Older typers use the package click and newer ones bring their own copy of it, so the class of
+    its errors has no fixed place; only they can show themselves.
+    """
+    show = getattr(error, "show", None)
+    if show is None:
+        return None
+    show()
+    return int(getattr(error, "exit_code", USAGE))
+
+
+def _stumbled(error: Exception) -> int:
+    return _fail(
+        f"error: medfs stumbled over something it does not expect ({type(error).__name__}). "
+        "Run again with --debug before the command and report what it prints, "
+        "without patient data.",
+        1,
+    )
+
+
 def _fail(text: str, code: int) -> int:
-    if VERBOSITY.debug:
+    if VERBOSITY.debug and sys.exc_info()[0] is not None:
         traceback.print_exc()
     typer.echo(text, err=True)
     return code

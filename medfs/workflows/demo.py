@@ -39,7 +39,7 @@ def demo(out: Path, seed: int = 0, progress: Callable[[str], None] = lambda _: N
         truth = _write_cohort(folder, seed)
         progress(f"adapting to {_SUPPORT_PER_CLASS} cases of each class")
         adapted = adapt(
-            AdaptRequest(folder / "cases", folder / "model", seed=seed, use_cache=False)
+            AdaptRequest(folder / "cases.csv", folder / "model", seed=seed, use_cache=False)
         )
         progress("predicting the other scans")
         predictor = load_predictor(folder / "model", use_cache=False)
@@ -62,7 +62,7 @@ def demo(out: Path, seed: int = 0, progress: Callable[[str], None] = lambda _: N
 
 
 def _write_cohort(folder: Path, seed: int) -> dict[str, str]:
-    """Support as a folder per class, the rest as a manifest without labels; returns the truth."""
+    """A folder per class and its manifest, the rest without labels; returns the truth of those."""
     rows: list[tuple[SimulatedCase, str]] = []
     support_patients: set[str] = set()
     for case in islice(simulate_cohort(_PER_CLASS, seed), 2 * _PER_CLASS):
@@ -75,6 +75,8 @@ def _write_cohort(folder: Path, seed: int) -> dict[str, str]:
         _write_case(folder / place, case)
         rows.append((case, place))
     write_text(folder / "all.csv", _manifest(rows, labelled=True))
+    support = [(case, place) for case, place in rows if place != "scans"]
+    write_text(folder / "cases.csv", _manifest(support, labelled=True))
     held_out = [(case, place) for case, place in rows if place == "scans"]
     write_text(folder / "scans.csv", _manifest(held_out, labelled=False))
     return {case.case_id: case.label for case, _ in held_out}

@@ -1,0 +1,15 @@
+# The README's commands, by name.
+.PHONY: demo test lint types imports check bench
+demo:
+	medfs demo
+test:
+	pytest
+lint:
+	ruff check . && ruff format --check .
+types:
+	mypy
+imports:
+	lint-imports
+check: lint types imports test
+bench:
+	python benchmarks/frozen_episodes.py --help && python benchmarks/speed.py --help

@@ -1,0 +1,98 @@
+"""Every registered mapper keeps the laws, and the laws catch mappers that break them."""
+
+import pytest
+import torch
+
+from medfs.core.classifiers import Classifier, LinearHead
+from medfs.mappers.prototype import Prototype
+from medfs.testing import check_mapper
+from medfs.workflows.registries import MAPPERS
+
+
+@pytest.mark.parametrize("name", sorted(MAPPERS.entries()))
+def test_registered_mapper_keeps_every_law(name):
+    check_mapper(MAPPERS.load(name))
+
+
+def _edited(change):
+    class Broken(Prototype):
+        def forward(self, support):
+            return change(self, super().forward(support), support)
+
+    return Broken
+
+
+def _with_bias(classifier, bias):
+    return Classifier(
+        classifier.encoders,
+        classifier.standardizer,
+        LinearHead(classifier.head.weight, bias),
+        classifier.class_names,
+    )
+
+
+def _favours_the_first_case(mapper, classifier, support):
+    return _with_bias(classifier, classifier.head.bias * support.features.joined()[0, 0])
+
+
+def _favours_the_first_class(mapper, classifier, support):
+    return _with_bias(classifier, classifier.head.bias + torch.arange(support.n_way))
+
+
+def _is_random(mapper, classifier, support):
+    bias = torch.randn(support.n_way, dtype=torch.float64)
+    return _with_bias(classifier, classifier.head.bias + bias.sum())
+
+
+def _is_not_finite(mapper, classifier, support):
+    return _with_bias(classifier, classifier.head.bias / 0.0)
+
+
+def _reuses_memory(mapper, classifier, support):
+    if not hasattr(mapper, "kept") or mapper.kept.shape != classifier.head.bias.shape:
+        mapper.kept = torch.zeros_like(classifier.head.bias)
+    mapper.kept += support.features.joined().double().sum().abs()
+    return _with_bias(classifier, mapper.kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_favours_the_first_class, "permuting the classes"),
+        (_is_random, "other bytes on the second call"),
+        (_is_not_finite, "logits are not finite"),
+        (_reuses_memory, "the second call|a later call"),
+        (_favours_the_first_case, "order of the support"),
+    ],
+)
+def test_a_mapper_that_breaks_a_law_is_named(change, sentence):
+    with pytest.raises(AssertionError, match=sentence):
+        check_mapper(_edited(change))
+
+
+def test_a_parameter_without_gradient_is_named():
+    class Idle(Prototype):
+        def __init__(self):
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, support):
+            classifier = super().forward(support)
+            return _with_bias(classifier, classifier.head.bias + 0 * self.unused.detach())
+
+    with pytest.raises(AssertionError, match="no gradient"):
+        check_mapper(Idle)
+
+
+def test_a_learned_scale_passes():
+    class Scaled(Prototype):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, support):
+            found = super().forward(support)
+            head = LinearHead(found.head.weight * self.scale, found.head.bias * self.scale)
+            return Classifier(found.encoders, found.standardizer, head, found.class_names)
+
+    check_mapper(Scaled)
