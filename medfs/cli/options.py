@@ -32,6 +32,7 @@ def names(text: str) -> tuple[str, ...]:
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if not found:
         raise UsageError(f"a comma-separated list of names is needed, found {text!r}")
+    _refuse_repeated(found)
     return found
 
 
@@ -43,7 +44,14 @@ def counts(text: str, option: str) -> tuple[int, ...]:
         raise UsageError(f"{option} takes whole numbers, e.g. 1,5,10; found {text!r}") from error
     if min(found) < 1:
         raise UsageError(f"{option} takes positive numbers, found {text!r}")
+    _refuse_repeated(found)
     return found
+
+
+def _refuse_repeated(found: tuple[object, ...]) -> None:
+    for item in found:
+        if found.count(item) > 1:
+            raise UsageError(f"{item} is given twice", todo="Name each one once")
 
 
 def millimetres(text: str | None) -> tuple[float, float, float] | None:

@@ -10,8 +10,12 @@ from medfs.cli.console import SOME_FAILED, counter, data, say, warn
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder that `medfs adapt` wrote.")],
-    scans: Annotated[Path, typer.Argument(help="One scan, a folder of scans, or a manifest.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Folder that `medfs adapt` wrote.")
+    ],
+    scans: Annotated[
+        Path, typer.Argument(metavar="SCANS", help="One scan, a folder of scans, or a manifest.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; without it the CSV goes to stdout.")
     ] = None,

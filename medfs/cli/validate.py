@@ -11,7 +11,9 @@ from medfs.core.errors import DataError
 
 
 def validate(
-    cases: Annotated[Path, typer.Argument(help="Folder per class of scans, or a manifest.")],
+    cases: Annotated[
+        Path, typer.Argument(metavar="CASES", help="Folder per class of scans, or a manifest.")
+    ],
     label_column: opt.LabelColumn = None,
     image_column: opt.ImageColumn = None,
     json: opt.Json = False,

@@ -32,7 +32,9 @@ class UserError(MedfsError):
     def __str__(self) -> str:
         head = f"{self.case}: {self.what}" if self.case else self.what
         sentences = [head, self.why, self.todo]
-        return " ".join(f"{s.rstrip('.')}." for s in sentences if s)
+        return " ".join(
+            s if s.endswith(("?", "!")) else f"{s.rstrip('.')}." for s in sentences if s
+        )
 
     def about(self, case: str) -> "UserError":
         """The same error, said of `case`."""

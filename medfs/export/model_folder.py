@@ -21,6 +21,7 @@ from medfs.storage.files import new_folder, sha256, to_json, write_text
 from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
 
 SCHEMA_VERSION = 1
+_SUMS = "SHA256SUMS"
 _SUMMED = ("model.json", "report.json", "weights.safetensors")
 _THETA = (
     "standardizer.mean",
@@ -73,7 +74,7 @@ def write_model(path: Path, content: ModelContent, local: Mapping[str, str]) -> 
         for name, data in files.items():
             (folder / name).write_bytes(data)
         sums = "".join(f"{sha256(files[name])}  {name}\n" for name in _SUMMED)
-        write_text(folder / "SHA256SUMS", sums)
+        write_text(folder / _SUMS, sums)
         (folder / "local").mkdir(mode=0o700)
         for name, text in local.items():
             write_text(folder / "local" / name, text)
@@ -86,7 +87,7 @@ def read_model(path: Path) -> ModelContent:
         ScanReadError: there is no such folder.
         IntegrityError: a file is missing, changed, or not as this version writes it.
     """
-    if not path.is_dir():
+    if not any((path / name).is_file() for name in (*_SUMMED, _SUMS)):
         raise ScanReadError(
             "there is no model folder here",
             case=str(path),
@@ -132,19 +133,19 @@ def _tensors(content: ModelContent) -> dict[str, Tensor]:
 
 def _sums(path: Path) -> dict[str, str]:
     try:
-        lines = (path / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+        lines = (path / _SUMS).read_text(encoding="ascii").splitlines()
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise IntegrityError(
-            "SHA256SUMS is missing or unreadable",
+            f"{_SUMS} is missing or unreadable",
             case=str(path),
             todo="Copy the model folder again, or adapt again",
         ) from error
     if sorted(sums) != sorted(_SUMMED):
         raise IntegrityError(
-            "SHA256SUMS does not list exactly the files of a model",
+            f"{_SUMS} does not list exactly the files of a model",
             case=str(path),
-            why=f"expected {', '.join(_SUMMED)}",
+            why=f"Expected {', '.join(_SUMMED)}",
             todo="Copy the model folder again, or adapt again",
         )
     return sums
@@ -161,7 +162,7 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
         raise IntegrityError(
             f"{name} was changed after the model was written",
             case=str(path),
-            why="its SHA-256 differs from the one in SHA256SUMS",
+            why=f"Its SHA-256 differs from the one in {_SUMS}",
             todo="Do not use this model; copy it again from where it was made",
         )
     return data

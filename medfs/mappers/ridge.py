@@ -15,6 +15,11 @@ from medfs.core.episodes import SupportSet
 from medfs.mappers.standardize import balanced_weights, standardize
 
 
+# The smallest of several errors of ten cases is too good to be true: the noise is estimated as if
+# this many more cases had been predicted no better than by chance.
+_CHANCE_CASES = 10
+
+
 class Ridge(torch.nn.Module):
     """Class-balanced ridge; λ by exact leave-one-patient-out.
 
@@ -37,13 +42,15 @@ class Ridge(torch.nn.Module):
         members = torch.nn.functional.one_hot(support.labels, support.n_way).double()
         design, codes = root * x, root * (members - 1 / support.n_way)
         basis = _Basis(design, codes)
+        chance = codes.new_tensor((1 - 1 / support.n_way) / support.n_way)
         if min(len(support.patients_of(c)) for c in range(support.n_way)) < 2:
-            penalty, noise = basis.total, torch.tensor((1 - 1 / support.n_way) / support.n_way)
+            penalty, noise = basis.total, chance
         else:
             candidates = self.grid * basis.total
             errors = basis.left_out_error(candidates, support.patients) / support.n_way
             best = int(torch.argmin(errors))
-            penalty, noise = candidates[best], errors[best]
+            share = len(support) / (len(support) + _CHANCE_CASES)
+            penalty, noise = candidates[best], share * errors[best] + (1 - share) * chance
         coefficients = basis.solve(penalty)
         weight = (coefficients.T @ design) / noise
         head = LinearHead(weight, torch.zeros_like(weight[:, 0]))

@@ -25,6 +25,16 @@ def stem(path: Path) -> str:
     return path.name
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files of one scan: all in a folder, header and voxels of a pair, or the one file."""
+    if path.is_dir():
+        return tuple(sorted(p for p in path.iterdir() if p.is_file()))
+    if path.suffix.lower() not in (".hdr", ".img"):
+        return (path,)
+    upper = path.suffix.isupper()
+    return tuple(path.with_suffix(s.upper() if upper else s) for s in (".hdr", ".img"))
+
+
 def is_mask(path: Path) -> bool:
     """Whether the name is `<case>_mask.nii[.gz]`."""
     return is_nifti(path) and stem(path).lower().endswith(_MASK_ENDING)

@@ -17,6 +17,7 @@ from medfs.core.errors import GeometryError, ScanReadError
 from medfs.core.volumes import Provenance, Volume
 from medfs.scans.grids import check_affine, to_ras
 from medfs.scans.guards import read_bytes, reading
+from medfs.scans.names import files_of
 from medfs.scans.nifti_affine import file_affine
 from medfs.scans.nifti_bytes import peek, unpack
 
@@ -41,7 +42,7 @@ def read_nifti(path: Path) -> Volume:
         ScanReadError: missing, truncated, not NIfTI, not real numbers, or NaN among the voxels.
         GeometryError: not one 3D volume, or a position that is missing, singular or contradictory.
     """
-    parts = _pair(path)
+    parts = files_of(path)
     raw = [read_bytes(part) for part in parts]
     with reading(path.name):
         header, start = _header(peek(raw[0], 540, parts[0].name), path.name, paired=len(parts) == 2)
@@ -56,14 +57,6 @@ def read_nifti(path: Path) -> Volume:
     digest = hashlib.sha256(b"".join(raw)).hexdigest()
     provenance = Provenance("nifti", tuple(part.name for part in parts), digest, notes)
     return Volume(voxels[np.newaxis], affine, None, "arbitrary", provenance)
-
-
-def _pair(path: Path) -> tuple[Path, ...]:
-    """The files of a volume: header first, then voxels, where they are two."""
-    if path.suffix.lower() not in (".hdr", ".img"):
-        return (path,)
-    upper = path.suffix.isupper()
-    return tuple(path.with_suffix(s.upper() if upper else s) for s in (".hdr", ".img"))
 
 
 def _header(block: bytes, name: str, *, paired: bool) -> tuple[Any, int]:

@@ -7,6 +7,7 @@ from jaxtyping import Bool
 
 from medfs.core.errors import GeometryError, ScanReadError
 from medfs.core.volumes import Volume
+from medfs.scans.cohorts.layout import READABLE
 from medfs.scans.dicom import read_series
 from medfs.scans.grids import corner_distance, describe, spacing_of
 from medfs.scans.names import is_dicom, is_nifti
@@ -15,7 +16,6 @@ from medfs.scans.nifti import read_nifti
 # Affines of one grid differ by float32 or by direction cosines with few decimals. A twentieth of a
 # voxel moves no voxel of the mask; a mask drawn on another grid is off by far more.
 _SAME_GRID = 0.05
-_READABLE = "Readable are .nii, .nii.gz, .hdr/.img pairs, and folders holding one DICOM series"
 
 
 def read_volume(path: Path) -> Volume:
@@ -42,7 +42,7 @@ def read_volume(path: Path) -> Volume:
             why=f"{path.name} is a single DICOM file",
             todo="Give the folder of its series",
         )
-    raise ScanReadError(f"{path.name} is not a scan that can be read", why=_READABLE)
+    raise ScanReadError(f"{path.name} is not a scan that can be read", why=READABLE)
 
 
 def read_mask(path: Path, like: Volume) -> Bool[np.ndarray, "x y z"]:

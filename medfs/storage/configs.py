@@ -17,7 +17,7 @@ def config_folder(kind: str) -> Path:
             return base / kind
     raise ConfigError(
         f"the shipped {kind} are missing",
-        why=f"neither {package / 'configs'} nor a configs folder beside the package exists",
+        why=f"Neither {package / 'configs'} nor a configs folder beside the package exists",
         todo="Install medfs again",
     )
 

@@ -28,7 +28,7 @@ def build_encoders(
         UsageError: an unknown name, a name given twice, or weights missing or without use.
     """
     if len(set(names)) != len(names) or not names:
-        raise UsageError("name each feature extractor once", why=f"given: {', '.join(names)}")
+        raise UsageError("name each feature extractor once", why=f"Given: {', '.join(names)}")
     if unused := sorted(set(weights) - set(names)):
         raise UsageError(
             f"weights were given for {unused[0]!r}, which is not used",
@@ -91,7 +91,7 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"device {name!r} is not there",
-            why=f"torch sees {torch.cuda.device_count()} CUDA device(s)",
+            why=f"PyTorch sees {torch.cuda.device_count()} CUDA device(s)",
             todo="Use --device auto or cpu; `medfs info --devices` lists what is there",
         )
     return device

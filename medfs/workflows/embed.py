@@ -19,7 +19,7 @@ from medfs.preprocess.auto import check
 from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
 from medfs.storage.tensors import TensorCache
-from medfs.workflows.sources import ScanSource
+from medfs.workflows.sources import Digest, ScanSource
 from medfs.workflows.threads import single_thread
 
 _LOOK_AHEAD = 2
@@ -52,23 +52,25 @@ class Embedder:
             for e in self.encoders
         )
 
-    def key(self, digest: str) -> str:
+    def key(self, digest: Digest) -> str:
         identities = [e.identity for e in self.encoders]
-        return self.cache.key(digest, self.preset.identity, repr(self.field_mm), *identities)
+        return self.cache.key(*digest, self.preset.identity, repr(self.field_mm), *identities)
 
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
     """Features of one case (one row per block) and how they came about.
 
-    `extent_mm` is the size of the scan's field of view, `digest` the hash of its bytes.
+    `notes` say what was done to the scan; `remarks`, what was left out of its files: they may hold
+    file names. `extent_mm` is the size of the scan's field of view, `digest` the hash of its bytes.
     """
 
     case: Case
     features: Features
     notes: tuple[str, ...]
+    remarks: tuple[str, ...]
     extent_mm: tuple[float, float, float]
-    digest: str
+    digest: Digest
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,10 @@ def embed_all(
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     case: Case
-    digest: str
+    digest: Digest
     patch: Patch
     notes: tuple[str, ...]
+    remarks: tuple[str, ...]
     extent_mm: tuple[float, float, float]
 
 
@@ -126,7 +129,7 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
         else:
             patch = make_patch(volume, mask, embedder.preset)
         remarks = tuple(f"{what}: {why}" for what, why in volume.provenance.skipped)
-        return _Prepared(source.case, digest, patch, (*remarks, *patch.notes), volume.extent)
+        return _Prepared(source.case, digest, patch, patch.notes, remarks, volume.extent)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))
 
@@ -142,25 +145,34 @@ def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embe
             "features could not be computed", case=prepared.case.case_id, why=str(error)
         )
         return Failed(prepared.case, why)
-    done = Embedded(prepared.case, features, prepared.notes, prepared.extent_mm, prepared.digest)
+    done = Embedded(
+        prepared.case,
+        features,
+        prepared.notes,
+        prepared.remarks,
+        prepared.extent_mm,
+        prepared.digest,
+    )
     embedder.cache.put(embedder.key(prepared.digest), _to_cache(done))
     return done
 
 
 def _to_cache(done: Embedded) -> dict[str, Tensor]:
-    facts = json.dumps({"notes": done.notes, "extent_mm": done.extent_mm}).encode()
+    known = {"notes": done.notes, "remarks": done.remarks, "extent_mm": done.extent_mm}
+    facts = json.dumps(known).encode()
     blocks = {f"block.{name}": block for name, block in done.features.blocks.items()}
     # The order of the blocks is kept apart: safetensors sorts its names.
     order = json.dumps(list(done.features.blocks)).encode()
     return {"facts": _bytes(facts), "order": _bytes(order), **blocks}
 
 
-def _from_cache(case: Case, digest: str, known: dict[str, Tensor]) -> Embedded:
+def _from_cache(case: Case, digest: Digest, known: dict[str, Tensor]) -> Embedded:
     facts = json.loads(bytes(known["facts"].tolist()))
     order = json.loads(bytes(known["order"].tolist()))
     x, y, z = facts["extent_mm"]
     features = Features({name: known[f"block.{name}"] for name in order})
-    return Embedded(case, features, tuple(facts["notes"]), (x, y, z), digest)
+    notes, remarks = tuple(facts["notes"]), tuple(facts["remarks"])
+    return Embedded(case, features, notes, remarks, (x, y, z), digest)
 
 
 def _bytes(content: bytes) -> Tensor:

@@ -178,7 +178,7 @@ def _volume(
         )
     if voxels.ndim != 3 or 0 in voxels.shape or not np.isfinite(voxels).all():
         raise CohortError(
-            "a scan must be a finite array (x, y, z)", case=name, why=f"its shape is {voxels.shape}"
+            "a scan must be a finite array (x, y, z)", case=name, why=f"Its shape is {voxels.shape}"
         )
     affine = np.diag([*map(float, spacing), 1.0])
     return Volume(voxels[None], affine, None, "arbitrary", Provenance("array", (), ""))

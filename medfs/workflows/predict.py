@@ -18,7 +18,7 @@ from medfs.scans.cohorts import load_cohort
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
-from medfs.workflows.sources import FileSource, ScanSource
+from medfs.workflows.sources import Digest, FileSource, ScanSource
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ class Prediction:
     case: Case
     probabilities: tuple[float, ...] | None
     note: str
+
+    def best(self, class_names: Sequence[str]) -> str | None:
+        """The most probable class; None where the scan failed."""
+        if self.probabilities is None:
+            return None
+        return class_names[max(range(len(class_names)), key=self.probabilities.__getitem__)]
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,9 @@ class Predictor:
         if isinstance(result, Failed):
             return Prediction(result.case, None, str(result.error))
         probabilities = self.calibrated.predict_proba(result.features)[0].tolist()
-        return Prediction(result.case, tuple(probabilities), "; ".join(result.notes))
+        return Prediction(
+            result.case, tuple(probabilities), "; ".join((*result.remarks, *result.notes))
+        )
 
 
 def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) -> Predictor:
@@ -64,11 +72,12 @@ def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) ->
     chosen = choose_device(device)
     encoders = build_encoders(content.encoders, _weights_by_encoder(content), chosen)
     built = tuple(e.identity for e in encoders)
-    if built != content.calibrated.classifier.encoders:
+    needed = content.calibrated.classifier.encoders
+    if built != needed:
         raise IntegrityError(
             "the model was made with other feature extractors than this medfs has",
             case=str(model),
-            why=f"it needs {content.calibrated.classifier.encoders}, here are {built}",
+            why=f"It needs {', '.join(needed)}; here are {', '.join(built)}",
             todo="Use the medfs version named in model.json, or adapt again",
         )
     cache = TensorCache.default() if use_cache else TensorCache(None)
@@ -93,9 +102,8 @@ def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str
         if p.probabilities is None:
             rows.writerow([p.case.case_id, "", *("" for _ in class_names), p.note])
             continue
-        best = max(range(len(class_names)), key=p.probabilities.__getitem__)
         shown = [repr(value) for value in p.probabilities]
-        rows.writerow([p.case.case_id, class_names[best], *shown, p.note])
+        rows.writerow([p.case.case_id, p.best(class_names), *shown, p.note])
     return text.getvalue()
 
 
@@ -104,6 +112,7 @@ def to_dict(class_names: Sequence[str], predictions: Sequence[Prediction]) -> di
     rows = [
         {
             "case": p.case.case_id,
+            "prediction": p.best(class_names),
             "probabilities": dict(zip(class_names, p.probabilities, strict=True))
             if p.probabilities
             else None,
@@ -118,10 +127,10 @@ def to_dict(class_names: Sequence[str], predictions: Sequence[Prediction]) -> di
 class _MaskMissing(FileSource):
     """A scan without the mask that the model needs."""
 
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         raise DataError(
             "the scan has no mask",
-            why="the model was made from scans with masks",
+            why="The model was made from scans with masks",
             todo="Put <case>_mask.nii.gz beside it, or name it in the manifest's mask column",
         )
 

@@ -83,11 +83,15 @@ def list_cases(done: Sequence[Embedded], failed: Sequence[Failed]) -> str:
     """CSV from ordinals to case ids, patients and reasons of exclusion: patient data."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["ordinal", "case", "patient", "label", "excluded"])
+    rows.writerow(["ordinal", "case", "patient", "label", "remarks", "excluded"])
     for i, d in enumerate(done, 1):
-        rows.writerow([_ordinal(i), d.case.case_id, d.case.patient_id, d.case.label, ""])
+        rows.writerow(
+            [_ordinal(i), d.case.case_id, d.case.patient_id, d.case.label, "; ".join(d.remarks), ""]
+        )
     for i, f in enumerate(failed, len(done) + 1):
-        rows.writerow([_ordinal(i), f.case.case_id, f.case.patient_id, f.case.label, str(f.error)])
+        rows.writerow(
+            [_ordinal(i), f.case.case_id, f.case.patient_id, f.case.label, "", str(f.error)]
+        )
     return text.getvalue()
 
 

@@ -13,7 +13,7 @@ def need_two_classes(cohort: Cohort) -> Cohort:
     if len(cohort.class_names) < 2:
         raise CohortError(
             f"all {len(cohort.cases)} cases are of one class, {', '.join(cohort.class_names)!r}",
-            why="a classifier tells at least two classes apart",
+            why="A classifier tells at least two classes apart",
             todo="Add labelled cases of another class",
         )
     return cohort
@@ -28,7 +28,7 @@ def masks_of_all_or_none(cohort: Cohort) -> bool:
     if 0 < len(without) < len(cohort.cases):
         raise CohortError(
             f"{len(without)} of {len(cohort.cases)} cases have no mask",
-            why=f"without a mask: {', '.join(without[:3])}" + (", …" if without[3:] else ""),
+            why=f"Without a mask: {', '.join(without[:3])}" + (", …" if without[3:] else ""),
             todo="Add the missing masks, or use none with --no-masks",
         )
     return not without
@@ -48,20 +48,22 @@ def keep_usable(cohort: Cohort, done: Sequence[Embedded], failed: Sequence[Faile
         raise CohortError(
             f"no case of class {lost!r} could be used", why=f"The first one: {first.error}"
         )
-    _refuse_copies_in_two_classes(done)
+    refuse_copies_in_two_classes(done)
     return kept
 
 
-def _refuse_copies_in_two_classes(done: Sequence[Embedded]) -> None:
+def refuse_copies_in_two_classes(done: Sequence[Embedded]) -> None:
+    """CohortError if the same image, byte for byte, lies in two classes, whatever its masks."""
     same: dict[str, list[Embedded]] = defaultdict(list)
     for case in done:
-        same[case.digest].append(case)
+        same[case.digest.image].append(case)
     for copies in same.values():
-        labels = sorted({str(c.case.label) for c in copies})
-        if len(labels) > 1:
+        one = copies[0]
+        other = next((c for c in copies if c.case.label != one.case.label), None)
+        if other is not None:
             raise CohortError(
-                f"the same image is in class {labels[0]!r} and in class {labels[1]!r}",
-                case=copies[0].case.case_id,
-                why=f"its bytes equal those of case {copies[1].case.case_id}",
+                f"the same image is in class {one.case.label!r} and in class {other.case.label!r}",
+                case=one.case.case_id,
+                why=f"Its bytes equal those of case {other.case.case_id}",
                 todo="Keep it in the class it belongs to and remove the other one",
             )

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Shaped
@@ -11,9 +11,17 @@ from jaxtyping import Bool, Shaped
 from medfs.core.cases import Case
 from medfs.core.errors import ScanReadError
 from medfs.core.volumes import Volume
+from medfs.scans.names import files_of
 from medfs.scans.read import read_mask, read_volume
 
 Mask = Bool[np.ndarray, "x y z"] | None
+
+
+class Digest(NamedTuple):
+    """Changes whenever the bytes of the scan, or of its mask, do."""
+
+    image: str
+    mask: str = ""
 
 
 class ScanSource(Protocol):
@@ -21,9 +29,7 @@ class ScanSource(Protocol):
 
     @property
     def case(self) -> Case: ...
-    def digest(self) -> str:
-        """Changes whenever the bytes of scan or mask do."""
-
+    def digest(self) -> Digest: ...
     def load(self) -> tuple[Volume, Mask]: ...
 
 
@@ -34,10 +40,9 @@ class FileSource:
     case: Case
     use_mask: bool = True
 
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         mask = self.case.mask if self.use_mask else None
-        parts = [_digest(self.case.image), _digest(mask) if mask else "no mask"]
-        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+        return Digest(_digest(self.case.image), _digest(mask) if mask else "")
 
     def load(self) -> tuple[Volume, Mask]:
         volume = read_volume(self.case.image)
@@ -53,12 +58,14 @@ class ArraySource:
     volume: Volume
     mask: Shaped[np.ndarray, "x y z"] | None = None
 
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         content = hashlib.sha256(self.volume.voxels.tobytes())
         content.update(repr((self.volume.voxels.dtype.str, self.volume.voxels.shape)).encode())
         content.update(self.volume.affine.tobytes())
-        content.update(b"no mask" if self.mask is None else np.packbits(self.mask > 0).tobytes())
-        return content.hexdigest()
+        if self.mask is None:
+            return Digest(content.hexdigest())
+        inside = np.packbits(self.mask > 0).tobytes()
+        return Digest(content.hexdigest(), hashlib.sha256(inside).hexdigest())
 
     def load(self) -> tuple[Volume, Mask]:
         return self.volume, None if self.mask is None else self.mask > 0
@@ -67,8 +74,7 @@ class ArraySource:
 def _digest(path: Path) -> str:
     content = hashlib.sha256()
     try:
-        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-        for file in files:
+        for file in files_of(path):
             with file.open("rb") as stream:
                 content.update(hashlib.file_digest(stream, "sha256").digest())
     except OSError as error:

@@ -19,7 +19,11 @@ from medfs.scans.cohorts import load_cohort
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import choose_preset
 from medfs.workflows.embed import Embedder, Failed, embed_all
-from medfs.workflows.screening import masks_of_all_or_none, need_two_classes
+from medfs.workflows.screening import (
+    masks_of_all_or_none,
+    need_two_classes,
+    refuse_copies_in_two_classes,
+)
 from medfs.workflows.sources import FileSource
 
 
@@ -113,7 +117,7 @@ def embed_task(
     """Read every case of the task once.
 
     Raises:
-        CohortError: no case can be used.
+        CohortError: no case can be used, or the same image lies in two classes.
     """
     use_masks = use_masks and masks_of_all_or_none(task.cohort)
     sources = [FileSource(case, use_masks) for case in task.cohort.cases]
@@ -122,6 +126,7 @@ def embed_task(
     done, failed = embed_all(embedder, sources)
     if not done:
         raise CohortError("no case could be used", why=f"The first one: {failed[0].error}")
+    refuse_copies_in_two_classes(done)
     return TaskFeatures(
         features={d.case.case_id: d.features for d in done},
         extents={d.case.case_id: _extent(d.extent_mm) for d in done},

@@ -80,7 +80,7 @@ def test_a_parameter_without_gradient_is_named():
             classifier = super().forward(support)
             return _with_bias(classifier, classifier.head.bias + 0 * self.unused.detach())
 
-    with pytest.raises(AssertionError, match="no gradient"):
+    with pytest.raises(AssertionError, match="no parameter gets a gradient"):
         check_mapper(Idle)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from medfs.core.patches import PatchBatch
 from medfs.features.radiomics import shape as shape_module
 from medfs.features.radiomics.grids import gradient_magnitude, laplacian, shell, smooth
-from medfs.features.radiomics.statistics import MOMENTS, moments, quantiles
+from medfs.features.radiomics.statistics import MOMENTS, mean_sd, moments, quantiles
 
 _ROI_QUANTILES = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
 _SHELL_QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9}
@@ -55,9 +55,9 @@ def radiomics(
             in_shell,
             quantiles(values, outside, list(_SHELL_QUANTILES.values())),
             in_roi[:, :1] - in_shell[:, :1],
-            moments(steps.flatten(1), inside)[:, :2],
-            moments(steps.flatten(1), edge.flatten(1))[:, :2],
-            *(moments(laplacian(smooth(image, s)).flatten(1), inside)[:, :2] for s in _LOG_SIGMAS),
+            mean_sd(steps.flatten(1), inside),
+            mean_sd(steps.flatten(1), edge.flatten(1)),
+            *(mean_sd(laplacian(smooth(image, s)).flatten(1), inside) for s in _LOG_SIGMAS),
             shape_module.shape(roi, spacing),
         ],
         dim=1,

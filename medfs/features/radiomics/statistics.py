@@ -26,12 +26,13 @@ def moments(
     count = mask.sum(dim=1, keepdim=True).clamp_min(1)
     mean = (values * mask).sum(dim=1, keepdim=True) / count
     centred = (values - mean) * mask
-    variance = (centred**2).sum(dim=1, keepdim=True) / count
+    squared = centred * centred
+    variance = squared.sum(dim=1, keepdim=True) / count
     # Below this the region is constant up to rounding, and higher moments would be noise.
     flat = variance < 1e-9
     safe = torch.where(flat, torch.ones_like(variance), variance)
-    skewness = (centred**3).sum(dim=1, keepdim=True) / count / safe**1.5
-    kurtosis = (centred**4).sum(dim=1, keepdim=True) / count / safe**2 - 3
+    skewness = (squared * centred).sum(dim=1, keepdim=True) / count / safe**1.5
+    kurtosis = (squared * squared).sum(dim=1, keepdim=True) / count / safe**2 - 3
     zero = torch.zeros_like(variance)
     return torch.cat(
         [
@@ -42,6 +43,17 @@ def moments(
         ],
         dim=1,
     )
+
+
+def mean_sd(
+    values: Float[Tensor, "batch voxel"], mask: Float[Tensor, "batch voxel"]
+) -> Float[Tensor, "batch 2"]:
+    """The first two of `moments`."""
+    count = mask.sum(dim=1, keepdim=True).clamp_min(1)
+    mean = (values * mask).sum(dim=1, keepdim=True) / count
+    centred = (values - mean) * mask
+    variance = (centred * centred).sum(dim=1, keepdim=True) / count
+    return torch.cat([mean, torch.sqrt(variance + 1e-12)], dim=1)
 
 
 def quantiles(

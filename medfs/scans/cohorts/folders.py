@@ -6,8 +6,8 @@ from pathlib import Path
 
 from medfs.core.cases import Case, Cohort
 from medfs.core.errors import CohortError
-from medfs.scans.cohorts.layout import LAYOUT, NO_PATIENTS, some
-from medfs.scans.names import holds_dicom, is_mask, is_nifti, masked_case, stem, visible
+from medfs.scans.cohorts.layout import LAYOUT, NO_PATIENTS, READABLE, some
+from medfs.scans.names import holds_dicom, is_dicom, is_mask, is_nifti, masked_case, stem, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,17 @@ def plain_folder(root: Path) -> Cohort:
 
 
 def single_scan(path: Path) -> Cohort:
-    """One unlabelled scan, file or DICOM folder, with the mask beside it if there is one."""
+    """One unlabelled scan, file or DICOM folder, with the mask beside it if there is one.
+
+    Raises:
+        CohortError: a file that is no scan.
+    """
+    if path.is_file() and not (is_nifti(path) or path.suffix.lower() == ".img" or is_dicom(path)):
+        raise CohortError(
+            f"{path.name} is not a scan that can be read",
+            why=READABLE,
+            todo="Give a scan, a folder of scans, or a manifest (.csv, .tsv)",
+        )
     name = stem(path.absolute())
     masks = {masked_case(m): m for m in visible(path.absolute().parent) if is_mask(m)}
     mask = None if is_mask(path) else masks.get(name)

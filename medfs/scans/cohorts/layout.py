@@ -5,6 +5,7 @@ LAYOUT = (
     "series (masks beside them as <case>_mask.nii.gz), or give a manifest (.csv) with the columns "
     "case, image, mask, patient, label"
 )
+READABLE = "Readable are .nii, .nii.gz, .hdr/.img pairs, and folders holding one DICOM series"
 NO_PATIENTS = "no patient column: every case is taken as a patient of its own"
 
 
