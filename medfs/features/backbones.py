@@ -107,14 +107,14 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ScanReadError("cannot be read", case=str(path), why=error.strerror) from error
-    except (RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise _not_weights(path) from error
-    except Exception as error:  # torch wraps a refused pickle in an error class of its own
-        if type(error).__name__ == "UnpicklingError":
-            raise _not_weights(path) from error
+    except IntegrityError:
         raise
+    except Exception as error:  # an unpickler that meets damaged bytes may raise anything
+        raise _not_weights(path) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+    ):
         raise _not_weights(path)
     return content
 
