@@ -7,6 +7,10 @@ code of the command line; `__str__` is the text that the user reads.
 from typing import ClassVar
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text.rstrip('.')}."
+
+
 class MedfsError(Exception):
     """Root of everything medfs raises on purpose."""
 
@@ -32,9 +36,7 @@ class UserError(MedfsError):
     def __str__(self) -> str:
         head = f"{self.case}: {self.what}" if self.case else self.what
         sentences = [head, self.why, self.todo]
-        return " ".join(
-            s if s.endswith(("?", "!")) else f"{s.rstrip('.')}." for s in sentences if s
-        )
+        return " ".join(_sentence(s) for s in sentences if s)
 
     def about(self, case: str) -> "UserError":
         """The same error, said of `case`."""

