@@ -1,6 +1,6 @@
 """Extension points: names that resolve to import strings, loaded on first use.
 
-Built-in entries are listed in `medfs.registries`; other packages add theirs through Python entry
+Built-in entries are listed in `medfs.workflows.registries`; other packages add theirs through Python entry
 points of the same group (`medfs.mappers`, `medfs.backbones`, …). Listing imports nothing.
 """
 

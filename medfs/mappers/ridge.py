@@ -14,7 +14,6 @@ from medfs.core.classifiers import Classifier, LinearHead
 from medfs.core.episodes import SupportSet
 from medfs.mappers.standardize import balanced_weights, standardize
 
-
 # The smallest of several errors of ten cases is too good to be true: the noise is estimated as if
 # this many more cases had been predicted no better than by chance.
 _CHANCE_CASES = 10

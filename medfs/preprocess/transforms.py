@@ -54,7 +54,7 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
 
         Raises:
             KeyError: the scan is missing and `allow_missing_keys` is False.
-            GeometryError: the scan has no affine or is not in RAS order, or the mask lies elsewhere.
+            GeometryError: no affine, not in RAS order, or the mask lies elsewhere.
             UserError: whatever `make_patch` refuses.
         """
         sample = dict(data)

@@ -32,7 +32,9 @@ def check_encoder(encoder: Encoder, shape: tuple[int, int, int] = (24, 24, 24)) 
             bool(torch.allclose(alone[0], features[i], rtol=1e-3, atol=1e-4)),
             "a patch has other features alone than among others",
         )
-    _require(torch.equal(features, encoder(batch)), "the same batch gives other bytes when repeated")
+    _require(
+        torch.equal(features, encoder(batch)), "the same batch gives other bytes when repeated"
+    )
     _require(encoder.identity == identity, "the identity changed by being called")
     _require(_same(state, _state(encoder)), "parameters or buffers changed by being called")
     _require(_same(given, _copies(batch)), "the encoder changed the patches that it was given")
@@ -46,8 +48,13 @@ def _check_facts(encoder: Encoder) -> None:
     names = encoder.feature_names
     _require(len(set(names)) == len(names) > 0, "feature names are missing or repeated")
     if isinstance(encoder, torch.nn.Module):
-        _require(not any(p.requires_grad for p in encoder.parameters()), "parameters are not frozen")
-        _require(not encoder.training, "the module is in training mode: call eval()")
+        _require(
+            not any(p.requires_grad for p in encoder.parameters()), "parameters are not frozen"
+        )
+        has_state = bool(encoder.state_dict())
+        _require(
+            not (has_state and encoder.training), "the module is in training mode: call eval()"
+        )
 
 
 def _check_block(encoder: Encoder, features: Tensor, n_cases: int) -> None:

@@ -17,7 +17,7 @@ _SHOTS = ((1, 1), (5, 5), (2, 7), (1, 4), (3, 3, 3), (7, 1, 4), (2, 5, 1, 3), (4
 
 
 def check_mapper(factory: Factory) -> None:
-    """Run every law on tasks of 2 to 5 classes and 1 to 7 shots, with one or more cases per patient.
+    """Run every law on tasks of 2 to 5 classes, 1 to 7 shots, 1 or more cases per patient.
 
     Args:
         factory: returns a new mapper, e.g. the class itself.

@@ -69,7 +69,9 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         )
     )
     use_masks = request.use_masks and masks_of_all_or_none(cohort)
-    sources = [FileSource(case, use_masks) for case in cohort.cases]
+    # By id: the same cases give the same bytes, in whatever order a manifest lists them.
+    in_order = sorted(cohort.cases, key=lambda case: case.case_id)
+    sources = [FileSource(case, use_masks) for case in in_order]
     preset, reason = choose_preset(request.preset, sources)
     cache = TensorCache.default() if request.use_cache else TensorCache(None)
     embedder = Embedder(encoders, preset, device=device, cache=cache)
@@ -78,8 +80,8 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
 
     support = support_set(
         [d.features for d in done],
-        [str(c.label) for c in kept.cases],
-        [c.patient_id for c in kept.cases],
+        [str(d.case.label) for d in done],
+        [d.case.patient_id for d in done],
     )
     with single_thread():
         calibrated = fit(support, mapper, request.mapper, request.seed)

@@ -76,8 +76,8 @@ def test_the_same_seed_gives_the_same_logits(support):
 @pytest.mark.parametrize("mapper", [Prototype, Ridge])
 def test_pure_noise_does_not_look_below_chance(support, mapper):
     found = []
-    for seed in range(60):
+    for seed in range(25):
         held_out = held_out_logits(support(seed), mapper(), seed)
         gaps = (held_out.logits[:, 1] - held_out.logits[:, 0]).numpy()
         found.append(auroc(gaps, held_out.labels.numpy() == 1))
-    assert sum(found) / len(found) == pytest.approx(0.5, abs=0.07)
+    assert sum(found) / len(found) == pytest.approx(0.5, abs=0.1)

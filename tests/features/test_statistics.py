@@ -9,7 +9,7 @@ from scipy import stats
 
 from medfs.features.radiomics.statistics import moments, quantiles
 
-LEVELS = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]
+LEVELS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 def _masked(seed, n=500, count=120):
@@ -20,7 +20,7 @@ def _masked(seed, n=500, count=120):
 
 
 def _rows(*arrays):
-    return [torch.from_numpy(np.asarray(a, np.float64))[None] for a in arrays]
+    return [torch.from_numpy(np.asarray(a, np.float64)).view(1, 1, -1, 1, 1) for a in arrays]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -47,7 +47,7 @@ def test_an_empty_mask_gives_zeros():
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -1000.0])
 def test_a_constant_region_has_no_skewness_or_kurtosis(value):
-    values, mask = torch.full((1, 64), value), torch.ones(1, 64)
+    values, mask = torch.full((1, 1, 4, 4, 4), value), torch.ones(1, 1, 4, 4, 4)
     assert moments(values, mask)[0, 2:].tolist() == [0.0, 0.0]
     assert quantiles(values, mask, LEVELS)[0].tolist() == [pytest.approx(value)] * len(LEVELS)
 
@@ -63,7 +63,9 @@ def test_shift_and_scale_move_location_and_spread_alone(seed, shift, scale):
 
 def test_each_row_of_a_batch_is_its_own():
     (v1, m1), (v2, m2) = _masked(1), _masked(2)
-    both = torch.from_numpy(np.stack([v1, v2])), torch.from_numpy(np.stack([m1, m2]))
+    both = [torch.cat(pair) for pair in zip(_rows(v1, m1), _rows(v2, m2), strict=True)]
     for row, (v, m) in enumerate([(v1, m1), (v2, m2)]):
         torch.testing.assert_close(moments(*both)[row], moments(*_rows(v, m))[0])
-        torch.testing.assert_close(quantiles(*both, LEVELS)[row], quantiles(*_rows(v, m), LEVELS)[0])
+        torch.testing.assert_close(
+            quantiles(*both, LEVELS)[row], quantiles(*_rows(v, m), LEVELS)[0]
+        )

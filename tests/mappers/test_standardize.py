@@ -13,9 +13,7 @@ def test_weights_are_equal_per_class_then_patient_then_case(tasks):
 
 def test_a_patient_in_two_classes_weighs_in_both(tasks):
     weights = balanced_weights(tasks.support([[0.0]] * 4, [0, 0, 1, 1], [0, 1, 1, 1]))
-    torch.testing.assert_close(
-        weights, torch.tensor([0.25, 0.25, 0.25, 0.25], dtype=torch.float64)
-    )
+    torch.testing.assert_close(weights, torch.tensor([0.25, 0.25, 0.25, 0.25], dtype=torch.float64))
 
 
 def test_repeating_a_case_of_a_patient_changes_nothing(tasks):

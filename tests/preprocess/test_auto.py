@@ -13,7 +13,9 @@ def scans(volume, ball):
     rng = np.random.default_rng(0)
     tissue = rng.normal(40, 20, (30, 30, 30))
     lung = np.where(ball((30, 30, 30), (15, 15, 15), 6), tissue, rng.normal(-850, 40, (30,) * 3))
-    body = np.where(ball((30, 30, 30), (15, 15, 15), 13), tissue, -1000 + rng.normal(0, 5, (30,) * 3))
+    body = np.where(
+        ball((30, 30, 30), (15, 15, 15), 13), tissue, -1000 + rng.normal(0, 5, (30,) * 3)
+    )
     shape = ball((30, 30, 30), (15, 15, 15), 6).astype(np.uint8)
     return {
         "lung": volume(lung),

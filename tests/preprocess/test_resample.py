@@ -19,7 +19,9 @@ def _random(seed=0):
 
 
 def _positions(centre, step, shape):
-    return [c + (np.arange(n) - (n - 1) / 2) * s for c, s, n in zip(centre, step, shape, strict=True)]
+    return [
+        c + (np.arange(n) - (n - 1) / 2) * s for c, s, n in zip(centre, step, shape, strict=True)
+    ]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -34,7 +34,9 @@ def samples(tmp_path, ball):
 
 def _direct(sample, preset="ct-lung", use_mask=True):
     scan = read_volume(Path(sample["image"]))
-    return make_patch(scan, read_mask(Path(sample["mask"]), scan) if use_mask else None, load_preset(preset))
+    return make_patch(
+        scan, read_mask(Path(sample["mask"]), scan) if use_mask else None, load_preset(preset)
+    )
 
 
 def _pipeline(**options):

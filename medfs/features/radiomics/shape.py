@@ -85,7 +85,8 @@ def symmetric_eigenvalues(m: Float[Tensor, "batch 3 3"]) -> Float[Tensor, "batch
         + b[:, 0, 2] * (b[:, 1, 0] * b[:, 2, 1] - b[:, 1, 1] * b[:, 2, 0])
     )
     # Strictly inside (−1, 1): the slope of acos at its ends is infinite.
-    angle = torch.acos((determinant / 2).clamp(-1 + 1e-7, 1 - 1e-7)) / 3
+    limit = 1 - torch.finfo(m.dtype).eps
+    angle = torch.acos((determinant / 2).clamp(-limit, limit)) / 3
     largest = mean + 2 * scale * torch.cos(angle)
     least = mean + 2 * scale * torch.cos(angle + 2 * math.pi / 3)
     return torch.stack([largest, 3 * mean - largest - least, least], dim=1)
