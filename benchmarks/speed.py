@@ -32,7 +32,7 @@ ADAPT_IMPORTS = (
 )
 NOTE = (
     "medfs reads the next scans in a second thread while it computes with one; the plain MONAI "
-    "pipeline is one loop. Both compute on one thread. “medfs adapt, beyond imports” is the wall "
+    "pipeline is one loop. torch computes on one thread in both. “medfs adapt, beyond imports” is the wall "
     "time of the command less that of a process that only imports what the command imports."
 )
 

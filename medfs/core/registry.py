@@ -1,7 +1,7 @@
 """Extension points: names that resolve to import strings, loaded on first use.
 
-Built-in entries are listed in `medfs.workflows.registries`; other packages add theirs through Python entry
-points of the same group (`medfs.mappers`, `medfs.backbones`, …). Listing imports nothing.
+Built-in entries are listed in `medfs.workflows.registries`; other packages add theirs through
+Python entry points of the same group (`medfs.mappers`, `medfs.backbones`). Listing imports nothing.
 """
 
 import difflib

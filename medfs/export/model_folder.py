@@ -7,7 +7,6 @@ MODEL/SHA256SUMS           of the three above, in the format of `sha256sum`
 MODEL/local/               the table from ordinals to case ids; stays where it was made
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +14,14 @@ from typing import Any
 
 from torch import Tensor
 
-from medfs.core.classifiers import CalibratedClassifier, Classifier, LinearHead, Standardizer
+from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import IntegrityError, ScanReadError
+from medfs.export import model_schema as schema
 from medfs.storage.files import new_folder, sha256, to_json, write_text
 from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
 
-SCHEMA_VERSION = 1
 _SUMS = "SHA256SUMS"
 _SUMMED = ("model.json", "report.json", "weights.safetensors")
-_THETA = (
-    "standardizer.mean",
-    "standardizer.scale",
-    "standardizer.limit",
-    "head.weight",
-    "head.bias",
-    "temperature",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,19 +85,30 @@ def read_model(path: Path) -> ModelContent:
             todo="Give the folder that `medfs adapt --out` wrote",
         )
     files = {name: _verified(path, name, digest) for name, digest in _sums(path).items()}
-    try:
-        description = json.loads(files["model.json"])
-        report = json.loads(files["report.json"])
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError("is not valid JSON", case=str(path), why=str(error)) from error
+    where = str(path)
+    description = schema.parse_json(files["model.json"], str(path / "model.json"))
+    schema.check_version(description, where)
     tensors = tensors_from_bytes(files["weights.safetensors"], str(path / "weights.safetensors"))
-    return _content(path, description, report, tensors)
+    names, identities = schema.parse_encoders(description, where)
+    class_names = schema.parse_names(description, where)
+    return ModelContent(
+        calibrated=schema.parse_theta(tensors, identities, class_names, where),
+        encoders=names,
+        encoder_weights={
+            name.removeprefix(schema.ENCODER_PREFIX): tensor
+            for name, tensor in tensors.items()
+            if name not in schema.THETA
+        },
+        preset=schema.parse_object(description, "preset", where),
+        settings=schema.parse_object(description, "settings", where),
+        report=schema.parse_json(files["report.json"], str(path / "report.json")),
+    )
 
 
 def _description(content: ModelContent) -> dict[str, Any]:
     classifier = content.calibrated.classifier
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schema.SCHEMA_VERSION,
         "class_names": list(classifier.class_names),
         "encoders": [
             {"name": name, "identity": identity}
@@ -127,8 +129,10 @@ def _tensors(content: ModelContent) -> dict[str, Tensor]:
         classifier.head.bias,
         content.calibrated.temperature,
     )
-    weights = {f"encoder.{name}": tensor for name, tensor in content.encoder_weights.items()}
-    return {**dict(zip(_THETA, theta, strict=True)), **weights}
+    weights = {
+        f"{schema.ENCODER_PREFIX}{name}": tensor for name, tensor in content.encoder_weights.items()
+    }
+    return {**dict(zip(schema.THETA, theta, strict=True)), **weights}
 
 
 def _sums(path: Path) -> dict[str, str]:
@@ -166,38 +170,3 @@ def _verified(path: Path, name: str, digest: str) -> bytes:
             todo="Do not use this model; copy it again from where it was made",
         )
     return data
-
-
-def _content(path: Path, description: Any, report: Any, tensors: dict[str, Tensor]) -> ModelContent:
-    try:
-        version = description["schema_version"]
-        if version != SCHEMA_VERSION:
-            raise IntegrityError(
-                f"the model has schema version {version}, this medfs reads {SCHEMA_VERSION}",
-                case=str(path),
-                todo="Use the medfs version that wrote it, or adapt again",
-            )
-        mean, scale, limit, weight, bias, temperature = (tensors.pop(name) for name in _THETA)
-        names = tuple(str(e["name"]) for e in description["encoders"])
-        classifier = Classifier(
-            tuple(str(e["identity"]) for e in description["encoders"]),
-            Standardizer(mean, scale, limit),
-            LinearHead(weight, bias),
-            tuple(str(n) for n in description["class_names"]),
-        )
-        preset, settings = dict(description["preset"]), dict(description["settings"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(
-            "the model folder is not as medfs writes it", case=str(path), why=f"{error}"
-        ) from error
-    _check_shapes(path, classifier)
-    weights = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
-    calibrated = CalibratedClassifier(classifier, temperature)
-    return ModelContent(calibrated, names, weights, preset, settings, dict(report))
-
-
-def _check_shapes(path: Path, classifier: Classifier) -> None:
-    way, features = len(classifier.class_names), len(classifier.standardizer.mean)
-    shapes = (classifier.head.weight.shape, classifier.head.bias.shape)
-    if shapes != ((way, features), (way,)) or classifier.standardizer.scale.shape != (features,):
-        raise IntegrityError("the tensors do not fit each other", case=str(path))

@@ -39,7 +39,7 @@ def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: P
     factor = max(1.0, float(np.max(needed / _field_of(preset))))
     grid = np.asarray(preset.spacing_mm) * factor
     centre = (low + high) / 2
-    image = _image(volume, preset, centre, grid)
+    image = _image(volume, preset, centre, grid, volume.voxels[0])
     roi, empty = _roi(region, centre, grid / spacing, preset.shape)
     notes = [region.note] if region.note else []
     if factor > 1:
@@ -71,7 +71,7 @@ def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], prese
         offset = np.abs(np.arange(n) - (n - 1) / 2) * step
         line = offset + step / 2 <= field[axis] / 2 + 1e-6
         inside *= np.expand_dims(line, tuple(a for a in range(3) if a != axis))
-    image = _image(volume, preset, centre, grid) * inside
+    image = _image(volume, preset, centre, grid, _central(volume, field)) * inside
     return _patch(image, inside, grid, preset, ["the central field of view is the region"])
 
 
@@ -79,14 +79,30 @@ def _field_of(preset: Preset) -> Float[np.ndarray, "3"]:
     return np.asarray(preset.spacing_mm) * np.asarray(preset.shape)
 
 
+def _central(volume: Volume, field: Float[np.ndarray, "3"]) -> Shaped[np.ndarray, "x y z"]:
+    """The voxels whose centres lie within the field, at least one per axis."""
+    crop = []
+    for size, spacing, length in zip(volume.voxels.shape[1:], volume.spacing, field, strict=True):
+        kept = min(size, max(1, int(length / spacing + 1e-6)))
+        # As many on each side, so that a mirrored scan gives the mirrored patch.
+        kept -= (size - kept) % 2 if kept > 1 else 0
+        first = (size - kept) // 2
+        crop.append(slice(first, first + kept))
+    return volume.voxels[0][tuple(crop)]
+
+
 def _image(
-    volume: Volume, preset: Preset, centre: Float[np.ndarray, "3"], grid: Float[np.ndarray, "3"]
+    volume: Volume,
+    preset: Preset,
+    centre: Float[np.ndarray, "3"],
+    grid: Float[np.ndarray, "3"],
+    reference: Shaped[np.ndarray, "x y z"],
 ) -> Float[np.ndarray, "i j k"]:
-    voxels = volume.voxels[0]
-    offset, scale = value_range(voxels, preset.intensity)
+    """The resampled scan, normalised by the statistics of the `reference` voxels."""
+    offset, scale = value_range(reference, preset.intensity)
     low, high = (offset + scale * bound for bound in limits(preset.intensity))
     step = grid / np.asarray(volume.spacing)
-    values = resample(voxels, centre, step, preset.shape, clip=(low, high))
+    values = resample(volume.voxels[0], centre, step, preset.shape, clip=(low, high))
     return normalise(values, offset, scale, preset.intensity)
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -14,7 +15,12 @@ from medfs.storage.files import sha256, write_bytes
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Safetensors bytes; the same tensors always give the same bytes (names are sorted)."""
-    return save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)})
+    return save({name: _dense(tensors[name]) for name in sorted(tensors)})
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """A copy of its own: safetensors refuses tensors that share memory."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def tensors_from_bytes(content: bytes, name: str) -> dict[str, Tensor]:

@@ -16,7 +16,6 @@ from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
 
 SUMMED = ("model.json", "report.json", "weights.safetensors")
 # `read_model` leaves these to whoever uses the model.
-unchecked = pytest.mark.xfail(reason="read_model does not check this yet", strict=False)
 # Every example writes into the same folder, after putting the file back.
 shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -121,7 +120,6 @@ BAD_JSON = [
 ]
 
 
-@unchecked
 @pytest.mark.parametrize("text", BAD_JSON, ids=range(len(BAD_JSON)))
 @pytest.mark.parametrize("name", ["model.json", "report.json"])
 def test_json_that_is_not_what_medfs_writes_is_refused(model, name, text):
@@ -141,7 +139,6 @@ def test_numbers_that_json_does_not_have_are_refused(model, value):
         parse_preset(read_model(model).preset)
 
 
-@unchecked
 @pytest.mark.parametrize("version", [0, 2, 99, "1", None, True, 1.5, [1]])
 def test_another_schema_version_is_refused(model, version):
     edit(model, lambda d: d.update(schema_version=version))
@@ -149,7 +146,6 @@ def test_another_schema_version_is_refused(model, version):
         read_model(model)
 
 
-@unchecked
 @pytest.mark.parametrize(
     "names",
     [[], ["a"], ["a", "b"], ["a", "b", "c", "d"], ["a", "a", "b"], [1, 2, 3], "abc", None, {}],
@@ -160,7 +156,6 @@ def test_class_names_that_do_not_fit_the_head_are_refused(model, names):
         read_model(model)
 
 
-@unchecked
 @pytest.mark.parametrize("encoders", [[], None, "ab", [1], [{"name": "radiomics"}], {"a": 1}, [[]]])
 def test_encoders_that_are_no_list_of_names_and_identities_are_refused(model, encoders):
     edit(model, lambda d: d.update(encoders=encoders))
@@ -178,7 +173,6 @@ def _retensor(model, change):
     put(model, "weights.safetensors", tensors_to_bytes(tensors))
 
 
-@unchecked
 @pytest.mark.parametrize("name", THETA)
 @pytest.mark.parametrize(
     "how", ["missing", "longer", "scalar or row", "integer", "nan", "infinite"]
@@ -201,7 +195,6 @@ def test_tensors_that_are_not_those_of_a_classifier_are_refused(model, name, how
         read_model(model)
 
 
-@unchecked
 @pytest.mark.parametrize("value", [0.0, -1.0])
 @pytest.mark.parametrize("name", ["temperature", "standardizer.limit", "standardizer.scale"])
 def test_a_scale_that_is_not_positive_is_refused(model, name, value):
@@ -210,7 +203,6 @@ def test_a_scale_that_is_not_positive_is_refused(model, name, value):
         read_model(model)
 
 
-@unchecked
 def test_a_tensor_that_belongs_to_nothing_is_refused(model):
     _retensor(model, lambda tensors: tensors.update(extra=torch.ones(1)))
     with pytest.raises(IntegrityError):
