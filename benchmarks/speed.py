@@ -31,9 +31,9 @@ ADAPT_IMPORTS = (
     "medfs.features.radiomics, medfs.mappers.ridge"
 )
 NOTE = (
-    "medfs reads the next scans in a second thread while it computes with one; the plain MONAI "
-    "pipeline is one loop. torch computes on one thread in both. “medfs adapt, beyond imports” is the wall "
-    "time of the command less that of a process that only imports what the command imports."
+    "medfs reads the next scans in a second thread while it computes in another; the plain MONAI "
+    "pipeline is one loop. In both, radiomics run on one thread. “medfs adapt, beyond imports” is "
+    "the wall time of the command less that of a process that only imports what it imports."
 )
 
 

@@ -64,16 +64,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _recommended(name: str, cells: Sequence[Cell]) -> dict[str, float]:
-    """Medians of the prior: the best at one shot, and the best over all larger shot counts."""
-    single = [c.pooled for c in cells if c.mapper == name and c.n_shot == 1]
-    few = [c.pooled for c in cells if c.mapper == name and c.n_shot > 1]
-    best = {"single_shot": single, "few_shot": few}
-    return {
-        key: float(GRID[np.argmin(np.mean(curves, axis=0))])
-        for key, curves in best.items()
-        if curves
-    }
+def _recommended(name: str, cells: Sequence[Cell]) -> dict[int, float]:
+    """Median of the prior at each shot count: the best temperature over all tasks."""
+    return {c.n_shot: float(GRID[np.argmin(c.pooled)]) for c in cells if c.mapper == name}
 
 
 def _main_table(cells: Sequence[Cell]) -> str:
@@ -108,37 +101,37 @@ def _temperature(value: float) -> str:
     return "→ ∞" if value >= GRID[-1] else f"{value:.2f}"
 
 
-def _spread_table(cells: Sequence[Cell], priors: dict[str, dict[str, float]]) -> str:
+def _spread_table(cells: Sequence[Cell], priors: dict[str, dict[int, float]]) -> str:
     several = [c for c in cells if c.n_shot > 1]
     rows = [
         (
             c.mapper,
             str(c.n_shot),
-            *(f"{c.fitted(priors[c.mapper]['few_shot'], s):.4f}" for s in SPREADS),
+            *(f"{c.fitted(priors[c.mapper][c.n_shot], s):.4f}" for s in SPREADS),
         )
         for c in several
     ]
     return markdown(("mapper", "shots", *(f"spread {s}" for s in SPREADS)), rows)
 
 
-def _recommended_table(priors: dict[str, dict[str, float]], cells: Sequence[Cell]) -> str:
+def _recommended_table(priors: dict[str, dict[int, float]], cells: Sequence[Cell]) -> str:
     rows = []
     for name, prior in priors.items():
         several = [c for c in cells if c.mapper == name and c.n_shot > 1]
         losses = [
-            float(np.mean([c.fitted(prior["few_shot"], s) for c in several])) if several else np.nan
+            float(np.mean([c.fitted(prior[c.n_shot], s) for c in several])) if several else np.nan
             for s in SPREADS
         ]
         spread = SPREADS[int(np.argmin(losses))] if several else float("nan")
-        shown = (f"{prior.get(key, float('nan')):.2f}" for key in ("single_shot", "few_shot"))
+        shown = ", ".join(f"{shots}: {median:.3g}" for shots, median in prior.items())
         between = np.median([c.spread for c in cells if c.mapper == name])
-        rows.append((name, *shown, f"{spread:.2f}", f"{between:.2f}"))
-    head = ("mapper", "single_shot", "few_shot", "spread with least NLL", "median sd of log T")
+        rows.append((name, shown, f"{spread:.2f}", f"{between:.2f}"))
+    head = ("mapper", "median by shots", "spread with least NLL", "median sd of log T")
     return markdown(head, rows)
 
 
 def _as_json(
-    cells: Sequence[Cell], priors: dict[str, dict[str, float]], settings: dict[str, object]
+    cells: Sequence[Cell], priors: dict[str, dict[int, float]], settings: dict[str, object]
 ) -> dict[str, object]:
     rows = [
         {

@@ -2,8 +2,10 @@
 
 import pytest
 
+from medfs.calibration.priors import interpolate
 from medfs.preprocess.presets import KINDS, load_preset, parse_preset
 from medfs.storage.configs import config_folder, config_names, read_config
+from medfs.workflows.registries import MAPPERS
 
 PRESETS = config_names("presets")
 
@@ -32,10 +34,16 @@ def test_every_preset_has_its_own_identity():
 
 
 @pytest.mark.parametrize("name", config_names("calibration"))
-def test_calibration_holds_positive_numbers_for_mappers(name):
+def test_calibration_holds_a_positive_median_for_one_shot_and_more(name):
     table = read_config("calibration", name)
     assert table["spread"] > 0
-    assert "default" in table["mappers"]
-    for entry in table["mappers"].values():
-        assert entry.keys() == {"single_shot", "few_shot"}
-        assert all(value > 0 for value in entry.values())
+    assert set(MAPPERS.entries()) <= set(table["mappers"])
+    for medians in (*table["mappers"].values(), table["other"]["median"]):
+        assert min(medians) == 1
+        assert all(type(shots) is int and value > 0 for shots, value in medians.items())
+
+
+def test_the_prior_passes_through_its_table_and_is_flat_beyond():
+    medians = {1: 4.0, 4: 1.0}
+    found = [interpolate(medians, shots) for shots in (1, 2, 4, 50)]
+    assert found == pytest.approx([4.0, 2.0, 1.0, 1.0])
