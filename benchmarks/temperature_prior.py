@@ -33,7 +33,6 @@ def main() -> None:
         progress(f"{name}, {n_shot} shots")
         with single_thread():
             cells.append(make_cell(name, n_shot, tasks, simulation, plan))
-    priors = {name: _recommended(name, cells) for name in args.mapper}
     print(
         f"{len(simulation.cases)} simulated cases, {len(tasks)} binary tasks, {args.episodes} "
         f"episodes of each, {args.queries} queries per class, seed {args.seed}.\n"
@@ -41,11 +40,12 @@ def main() -> None:
     section("The best temperature, all tasks weighing the same", _main_table(cells))
     section("The best temperature of each task", _task_table(cells))
     section(
-        f"Query NLL of fitted temperatures by the prior's spread ({args.held_out} episodes a task)",
-        _spread_table(cells, priors),
+        f"Query NLL of fitted temperatures by the prior's spread around the best T "
+        f"({args.held_out} episodes a task)",
+        _spread_table(cells),
     )
-    section("Recommended", _recommended_table(priors, cells))
-    write_json(args.out, _as_json(cells, priors, vars(args)))
+    section("Recommended", _recommended_table(cells))
+    write_json(args.out, _as_json(cells, vars(args)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,11 +62,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="folder that keeps features between runs")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     return parser.parse_args()
-
-
-def _recommended(name: str, cells: Sequence[Cell]) -> dict[int, float]:
-    """Median of the prior at each shot count: the best temperature over all tasks."""
-    return {c.n_shot: float(GRID[np.argmin(c.pooled)]) for c in cells if c.mapper == name}
 
 
 def _main_table(cells: Sequence[Cell]) -> str:
@@ -101,38 +96,30 @@ def _temperature(value: float) -> str:
     return "→ ∞" if value >= GRID[-1] else f"{value:.2f}"
 
 
-def _spread_table(cells: Sequence[Cell], priors: dict[str, dict[int, float]]) -> str:
-    several = [c for c in cells if c.n_shot > 1]
+def _spread_table(cells: Sequence[Cell]) -> str:
     rows = [
-        (
-            c.mapper,
-            str(c.n_shot),
-            *(f"{c.fitted(priors[c.mapper][c.n_shot], s):.4f}" for s in SPREADS),
-        )
-        for c in several
+        (c.mapper, str(c.n_shot), *(f"{c.fitted(c.best, s):.4f}" for s in SPREADS))
+        for c in cells
+        if c.n_shot > 1
     ]
     return markdown(("mapper", "shots", *(f"spread {s}" for s in SPREADS)), rows)
 
 
-def _recommended_table(priors: dict[str, dict[int, float]], cells: Sequence[Cell]) -> str:
+def _recommended_table(cells: Sequence[Cell]) -> str:
+    """Medians by shot count, and the spread with the least mean NLL over several shots."""
     rows = []
-    for name, prior in priors.items():
-        several = [c for c in cells if c.mapper == name and c.n_shot > 1]
-        losses = [
-            float(np.mean([c.fitted(prior[c.n_shot], s) for c in several])) if several else np.nan
-            for s in SPREADS
-        ]
-        spread = SPREADS[int(np.argmin(losses))] if several else float("nan")
-        shown = ", ".join(f"{shots}: {median:.3g}" for shots, median in prior.items())
-        between = np.median([c.spread for c in cells if c.mapper == name])
-        rows.append((name, shown, f"{spread:.2f}", f"{between:.2f}"))
-    head = ("mapper", "median by shots", "spread with least NLL", "median sd of log T")
+    for name in dict.fromkeys(c.mapper for c in cells):
+        own = [c for c in cells if c.mapper == name]
+        several = [c for c in own if c.n_shot > 1]
+        losses = [sum(c.fitted(c.best, s) for c in several) for s in SPREADS]
+        spread = f"{SPREADS[int(np.argmin(losses))]:.1f}" if several else ""
+        medians = ", ".join(f"{c.n_shot}: {c.best:.2g}" for c in own)
+        rows.append((name, medians, spread, f"{np.median([c.spread for c in own]):.2f}"))
+    head = ("mapper", "median by shots", "spread with least NLL", "median sd of log T over tasks")
     return markdown(head, rows)
 
 
-def _as_json(
-    cells: Sequence[Cell], priors: dict[str, dict[int, float]], settings: dict[str, object]
-) -> dict[str, object]:
+def _as_json(cells: Sequence[Cell], settings: dict[str, object]) -> dict[str, object]:
     rows = [
         {
             "mapper": c.mapper,
@@ -141,11 +128,12 @@ def _as_json(
             "spread": c.spread,
             "nll_at_best": float(c.pooled.min()),
             "nll_at_1": c.at(1),
+            "nll_by_spread": {str(s): c.fitted(c.best, s) for s in SPREADS if c.n_shot > 1},
             "best_of_tasks": c.best_of_tasks(),
         }
         for c in cells
     ]
-    return {"settings": {k: str(v) for k, v in settings.items()}, "cells": rows, "priors": priors}
+    return {"settings": {k: str(v) for k, v in settings.items()}, "cells": rows}
 
 
 if __name__ == "__main__":

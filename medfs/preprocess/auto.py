@@ -13,8 +13,8 @@ from medfs.preprocess.presets import Preset
 Kind = Literal["ct", "mr", "pet", "shape"]
 _IN_WORDS: dict[Kind, str] = {"ct": "CT", "mr": "MR", "pet": "PET", "shape": "a binary shape"}
 _BY_MODALITY: dict[str, Kind] = {"CT": "ct", "MR": "mr", "PT": "pet", "NM": "pet"}
-# Air is −1000 HU and lung parenchyma about −850 HU; nothing but CT has such values in bulk.
-_LUNG_HU = (-980.0, -500.0)
+# Air is −1000 HU and lung parenchyma about −850 HU; noisy air must not count as lung.
+_LUNG_HU = (-950.0, -600.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ def test_random_blobs_keep_their_volume(volume, seed, spacing):
     from scipy import ndimage
 
     field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(24, 24, 24)), 4)
+    # A region that the scan cuts off has a flat face, whose place on the grid is a matter of luck.
+    field[[0, -1]] = field[:, [0, -1]] = field[:, :, [0, -1]] = field.min()
     roi = field > np.quantile(field, 0.85)
     patch = make_patch(volume(_scan(roi.shape), spacing), roi, CT)
     expected = _volume_of(roi, spacing)
