@@ -24,7 +24,7 @@ from medfs.core.features import Features
 from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import build_encoders, build_mapper, choose_device
-from medfs.workflows.evaluate import _Judge as Judge
+from medfs.workflows.evaluate import Judge
 from medfs.workflows.tasks import Shots, Task, TaskFeatures, embed_task, frozen_tasks
 from medfs.workflows.threads import single_thread
 

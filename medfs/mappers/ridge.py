@@ -82,10 +82,17 @@ class _Basis:
         residual_maker = (self.vectors * shrink[:, None, :]) @ self.vectors.T
         residuals = residual_maker @ self.codes
         error = torch.zeros_like(penalties)
-        for patient in torch.unique(patients):
-            block = torch.nonzero(patients == patient).squeeze(1)
-            left_out = torch.linalg.solve(
-                residual_maker[:, block[:, None], block[None, :]], residuals[:, block]
-            )
-            error = error + (left_out**2).sum(dim=(1, 2))
+        for block in _blocks(patients):
+            within = residual_maker[:, block[:, :, None], block[:, None, :]]
+            left_out = torch.linalg.solve(within, residuals[:, block])
+            error = error + (left_out**2).sum(dim=(1, 2, 3))
         return error
+
+
+def _blocks(patients: Int[Tensor, "case"]) -> list[Int[Tensor, "patient cases"]]:
+    """Cases of each patient; patients with the same number of cases are in one tensor."""
+    order = torch.argsort(patients, stable=True)
+    counts = torch.unique(patients, return_counts=True)[1]
+    first = counts.cumsum(0) - counts
+    sizes = torch.unique(counts).tolist()
+    return [order[first[counts == n][:, None] + torch.arange(n)] for n in sizes]

@@ -5,8 +5,11 @@ instead of a lookup per point. Where the grid is coarser than the volume, the tr
 grid spacing (as in image libraries' antialiased bilinear resizing), so that nothing is skipped.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Float, Shaped
+from threadpoolctl import ThreadpoolController
 
 
 def axis_weights(
@@ -62,6 +65,13 @@ def resample(
     if clip is not None:
         crop = np.clip(crop, *clip)
     wx, wy, wz = (m.astype(np.float32) for m in matrices)
-    along_z = crop @ wz.T
-    along_y = np.einsum("jy,xyk->xjk", wy, along_z, optimize=True)
-    return np.tensordot(wx, along_y, axes=(1, 0))
+    # Small products: the threads of a BLAS would only wait for each other and for the encoder.
+    with _controller().limit(limits=1, user_api="blas"):
+        along_z = crop @ wz.T
+        along_y = np.einsum("jy,xyk->xjk", wy, along_z, optimize=True)
+        return np.tensordot(wx, along_y, axes=(1, 0))
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()

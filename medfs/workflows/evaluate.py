@@ -88,7 +88,7 @@ def evaluate(
         for shots in task.episodes(known.usable):
             for name, mapper in mappers.items():
                 progress(f"{task.name}: {shots.n_shot} shots, {name}")
-                judge = _Judge(task.class_names, known, mapper, name, request.seed)
+                judge = Judge(task.class_names, known, mapper, name, request.seed)
                 rows.append(_row(task, shots, judge, request))
     results = {
         "schema_version": SCHEMA_VERSION,
@@ -132,7 +132,7 @@ def _describe(task: Task, known: TaskFeatures) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Judge:
+class Judge:
     """Adapts to an episode's support and predicts its queries."""
 
     class_names: tuple[str, ...]
@@ -163,7 +163,7 @@ class _Judge:
         )
 
 
-def _row(task: Task, shots: Shots, judge: _Judge, request: EvaluateRequest) -> dict[str, Any]:
+def _row(task: Task, shots: Shots, judge: Judge, request: EvaluateRequest) -> dict[str, Any]:
     head = {"task": task.name, "shots": shots.n_shot, "mapper": judge.mapper_name}
     if shots.error is not None:
         return {**head, "episodes": 0, "error": shots.error}
@@ -179,7 +179,7 @@ def _row(task: Task, shots: Shots, judge: _Judge, request: EvaluateRequest) -> d
     }
     if not request.use_masks:
         # Crops made around a finding leak its size through their field of view.
-        plain = _Judge(
+        plain = Judge(
             task.class_names,
             judge.known,
             build_mapper(_SHORTCUT_MAPPER),
@@ -192,7 +192,7 @@ def _row(task: Task, shots: Shots, judge: _Judge, request: EvaluateRequest) -> d
 
 
 def _summary(
-    judge: _Judge, episodes: Sequence[Episode], features: dict[str, Features], seed: int
+    judge: Judge, episodes: Sequence[Episode], features: dict[str, Features], seed: int
 ) -> EpisodeSummary:
     with single_thread():
         outcomes = [judge(i, episode, features) for i, episode in enumerate(episodes)]
