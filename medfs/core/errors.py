@@ -63,6 +63,10 @@ class GeometryError(DataError):
     """Where the voxels lie in the patient is unknown, ambiguous or contradictory."""
 
 
+class FieldError(GeometryError):
+    """The scan is smaller than the field of view that was asked for: left out, not faulty."""
+
+
 class CohortError(DataError):
     """Cases, labels or patients do not form a usable cohort."""
 

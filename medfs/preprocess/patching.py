@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 
-from medfs.core.errors import GeometryError
+from medfs.core.errors import FieldError
 from medfs.core.patches import Patch
 from medfs.core.volumes import Volume
 from medfs.preprocess import regions
@@ -55,11 +55,11 @@ def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], prese
     Nothing outside the field is read into the patch, and nothing is padded.
 
     Raises:
-        GeometryError: the scan is smaller than the field.
+        FieldError: the scan is smaller than the field.
     """
     if any(e < f - 1e-3 for e, f in zip(volume.extent, field_mm, strict=True)):
         extent = " × ".join(f"{e:.1f}" for e in volume.extent)
-        raise GeometryError(
+        raise FieldError(
             "the scan is smaller than the chosen field of view",
             why=f"it measures {extent} mm, the field {' × '.join(f'{f:g}' for f in field_mm)} mm",
         )

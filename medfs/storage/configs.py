@@ -5,13 +5,12 @@ from typing import Any
 
 import yaml
 
-import medfs
 from medfs.core.errors import ConfigError, UsageError
 
 
 def config_folder(kind: str) -> Path:
     """Folder of the shipped configs of one kind: inside the wheel, or beside the source tree."""
-    package = Path(medfs.__file__).parent
+    package = Path(__file__).parents[1]
     for base in (package / "configs", package.parent / "configs"):
         if (base / kind).is_dir():
             return base / kind

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medfs.core.episodes import Episode, SupportSet
-from medfs.core.errors import EpisodeError
+from medfs.core.errors import EpisodeError, FieldError
 from medfs.core.features import Features
 from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
 from medfs.storage.tensors import TensorCache
@@ -83,8 +83,12 @@ def evaluate(
         known = embed_task(
             task, encoders, request.preset, device, cache, request.use_masks, request.field_mm
         )
-        failures += [f"{task.name}: {f.error}" for f in known.failed]
+        failures += [
+            f"{task.name}: {f.error}" for f in known.failed if not isinstance(f.error, FieldError)
+        ]
         described[task.name] = _describe(task, known)
+        if too_small := described[task.name]["cases_smaller_than_field"]:
+            progress(f"{task.name}: {too_small} scan(s) left out: smaller than the field")
         for shots in task.episodes(known.usable):
             for name, mapper in mappers.items():
                 progress(f"{task.name}: {shots.n_shot} shots, {name}")
@@ -120,13 +124,15 @@ def _tasks(request: EvaluateRequest) -> list[Task]:
 
 
 def _describe(task: Task, known: TaskFeatures) -> dict[str, Any]:
+    too_small = sum(isinstance(f.error, FieldError) for f in known.failed)
     return {
         "preset": known.preset.identity,
         "preset_reason": known.reason,
         "region": known.region,
         "cases": len(task.cohort.cases),
         "patients": len(task.cohort.patients),
-        "cases_left_out": len(known.failed),
+        "cases_failed": len(known.failed) - too_small,
+        "cases_smaller_than_field": too_small,
         "warnings": list(task.cohort.warnings()),
     }
 

@@ -245,7 +245,7 @@ def test_evaluate_leaves_a_bad_scan_out(medfs, support, out):
     )
     assert done.code == 5
     components = json.loads(done.out)["components"]
-    assert components["tasks"]["cases"]["cases_left_out"] == 1
+    assert components["tasks"]["cases"]["cases_failed"] == 1
 
 
 def test_no_usable_scan_in_a_class(refused, support):
