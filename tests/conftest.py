@@ -15,7 +15,11 @@ jaxtyping.install_import_hook([f"medfs.{name}" for name in CHECKED], "beartype.b
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile(
-    "quick", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
+    "quick",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

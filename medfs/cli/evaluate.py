@@ -91,7 +91,7 @@ def evaluate(
     else:
         say(results_table(result.results))
     say(f"results written to {out}")
-    warn(result.failures[:20])
+    warn([*result.warnings, *result.failures[:20]])
     if result.failures:
         warn([f"{len(result.failures)} case(s) could not be used"])
         raise typer.Exit(SOME_FAILED)

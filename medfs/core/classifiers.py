@@ -55,7 +55,7 @@ class Classifier:
         if features.identities != self.encoders:
             raise UsageError(
                 "these features come from another encoder than the classifier's",
-                why=f"it reads {self.encoders}, given {features.identities}",
+                why=f"It reads {', '.join(self.encoders)}, given {', '.join(features.identities)}",
             )
         x = features.joined().to(self.head.weight.dtype)
         return self.head(self.standardizer(x))

@@ -92,7 +92,7 @@ def _tensors(name: str, weights: Path | Mapping[str, Tensor] | None) -> Mapping[
     if weights is None:
         raise UsageError(
             f"the backbone {name!r} needs weights",
-            why="an untrained network has no features worth reading, and nothing is downloaded",
+            why="An untrained network has no features worth reading, and nothing is downloaded",
             todo=f"Give a local file: --weights {name}=FILE (.safetensors, .pt or .pth)",
         )
     if not isinstance(weights, Path):
@@ -123,6 +123,6 @@ def _not_weights(path: Path) -> IntegrityError:
     return IntegrityError(
         "is not a plain state dict",
         case=str(path),
-        why="medfs loads tensors only, never code",
+        why="Only tensors are loaded, never code",
         todo="Save it again with torch.save(model.state_dict(), …) or as safetensors",
     )

@@ -83,6 +83,6 @@ def check(volume: Volume, preset: Preset) -> None:
         return
     raise ScanReadError(
         f"this scan is not of the kind that preset {preset.name!r} is for",
-        why=f"it looks like {_IN_WORDS[found.kind]}: {found.reason}",
-        todo="Remove it, or name a fitting preset when adapting",
+        why=f"It looks like {_IN_WORDS[found.kind]}: {found.reason}",
+        todo="Remove it, or adapt with a preset for this kind of scan",
     )

@@ -49,6 +49,6 @@ def _positive(scale: float, value: float) -> float:
         return scale
     raise ScanReadError(
         "all voxels have the same value",
-        why=f"every voxel is {value:g}",
+        why=f"Every voxel is {value:g}",
         todo="Check the export of this scan, or remove it",
     )

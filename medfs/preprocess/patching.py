@@ -61,7 +61,7 @@ def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], prese
         extent = " × ".join(f"{e:.1f}" for e in volume.extent)
         raise FieldError(
             "the scan is smaller than the chosen field of view",
-            why=f"it measures {extent} mm, the field {' × '.join(f'{f:g}' for f in field_mm)} mm",
+            why=f"It measures {extent} mm, the field {' × '.join(f'{f:g}' for f in field_mm)} mm",
         )
     field = np.asarray(field_mm)
     grid = np.asarray(preset.spacing_mm) * max(1.0, float(np.max(field / _field_of(preset))))

@@ -75,7 +75,7 @@ def _otsu_threshold(values: Float[np.ndarray, "x y z"]) -> float:
     if low == high:
         raise ScanReadError(
             "all voxels have the same value",
-            why=f"every voxel is {low:g}",
+            why=f"Every voxel is {low:g}",
             todo="Check the export of this scan, or remove it",
         )
     counts, edges = np.histogram(np.clip(values, low, high), bins=256, range=(low, high))

@@ -61,6 +61,13 @@ class EvaluateResult:
     results: dict[str, Any]
     failures: tuple[str, ...]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must know even if only the exit code is read."""
+        if all("error" in row for row in self.results["results"]):
+            return ("nothing was evaluated: see the reason in every row",)
+        return ()
+
 
 def evaluate(
     request: EvaluateRequest, progress: Callable[[str], None] = lambda _: None

@@ -17,6 +17,12 @@ def test_too_many_shots_give_a_row_that_says_so(medfs, support, out):
     assert "too few patients" in nine["error"]
     assert "auroc" not in nine
     assert "too few patients" in done.err
+    assert "nothing was evaluated" not in done.err
+
+
+def test_nothing_but_too_many_shots_is_warned_of(medfs, support, out):
+    done = medfs("evaluate", "--cohort", support, "--shots", 9, *SMALL, "--out", out)
+    assert "warning: nothing was evaluated" in done.err
 
 
 def test_a_fixed_field_counts_small_scans_and_shows_the_shortcut(medfs, support, out):
