@@ -73,11 +73,14 @@ def test_the_same_seed_gives_the_same_logits(support):
     assert torch.equal(one.weights, other.weights)
 
 
-@pytest.mark.parametrize("mapper", [Prototype, Ridge])
-def test_pure_noise_does_not_look_below_chance(support, mapper):
+# Logits of different folds are compared here, which pulls an AUROC below one half (Airola et al.
+# 2011): with ridge, whose scale differs from fold to fold, to .44. Within a fold there is no such
+# bias: see the same law in test_performance.py.
+@pytest.mark.parametrize(("mapper", "within"), [(Prototype, 0.05), (Ridge, 0.1)])
+def test_pure_noise_does_not_look_far_below_chance(support, mapper, within):
     found = []
-    for seed in range(25):
+    for seed in range(100):
         held_out = held_out_logits(support(seed), mapper(), seed)
         gaps = (held_out.logits[:, 1] - held_out.logits[:, 0]).numpy()
         found.append(auroc(gaps, held_out.labels.numpy() == 1))
-    assert sum(found) / len(found) == pytest.approx(0.5, abs=0.1)
+    assert sum(found) / len(found) == pytest.approx(0.5, abs=within)
