@@ -10,9 +10,7 @@ from medfs.cli.console import SOME_FAILED, counter, data, say, warn
 
 
 def adapt(
-    support: Annotated[
-        Path, typer.Option(help="Folder per class of scans, or a CSV/TSV manifest.")
-    ],
+    support: Annotated[Path, typer.Option(help="Folder per class of scans, or a manifest.")],
     out: Annotated[Path, typer.Option(help="Model folder to write; must not exist.")],
     mapper: Annotated[str, typer.Option(help="How θ comes from the support.")] = "ridge",
     features: opt.Features = "radiomics",
@@ -22,6 +20,10 @@ def adapt(
     weights: opt.Weights = None,
     label_column: opt.LabelColumn = None,
     image_column: opt.ImageColumn = None,
+    mask_label: opt.MaskLabel = None,
+    section: opt.Section = None,
+    bids_suffix: opt.BidsSuffix = None,
+    series: opt.Series = None,
     no_masks: opt.NoMasks = False,
     no_cache: opt.NoCache = False,
     json: opt.Json = False,
@@ -41,8 +43,7 @@ def adapt(
         seed=seed,
         device=device,
         weights=opt.weight_files(weights),
-        label_column=label_column,
-        image_column=image_column,
+        asked=opt.asked(label_column, image_column, mask_label, section, bids_suffix, series),
         use_masks=not no_masks,
         use_cache=not no_cache,
     )

@@ -12,6 +12,7 @@ from medfs.cli.demo import demo
 from medfs.cli.evaluate import evaluate
 from medfs.cli.info import info
 from medfs.cli.predict import predict
+from medfs.cli.scans import scans
 from medfs.cli.validate import validate
 from medfs.core.errors import MedfsError
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-for command in (demo, validate, adapt, predict, evaluate, info):
+for command in (demo, scans, validate, adapt, predict, evaluate, info):
     app.command()(command)
 
 

@@ -1,11 +1,14 @@
 """Options that several commands share, and how their texts become values."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medfs.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from medfs.workflows.asked import Asked
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON to stdout.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")]
@@ -22,9 +25,34 @@ Weights = Annotated[
 ]
 LabelColumn = Annotated[str | None, typer.Option(help="Manifest column that holds the class.")]
 ImageColumn = Annotated[str | None, typer.Option(help="Manifest column that holds the scan.")]
+MaskLabel = Annotated[
+    str | None, typer.Option(help="Region to use, by name or number, in masks that hold several.")
+]
+Section = Annotated[str | None, typer.Option(help="Section of a datalist, e.g. training.")]
+BidsSuffix = Annotated[str | None, typer.Option(help="Kind of scan of a BIDS data set, e.g. T1w.")]
+Series = Annotated[
+    Path | None,
+    typer.Option(help="YAML rules: which DICOM series, which volume of it, tilt, SUV."),
+]
 NoMasks = Annotated[bool, typer.Option("--no-masks", help="Leave masks alone.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep features.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+
+
+def asked(
+    label_column: str | None = None,
+    image_column: str | None = None,
+    mask_label: str | None = None,
+    section: str | None = None,
+    bids_suffix: str | None = None,
+    series: Path | None = None,
+) -> "Asked":
+    """The options on finding and reading cases, together."""
+    from medfs.scans.options import DEFAULT, load_options
+    from medfs.workflows.asked import Asked
+
+    reading = DEFAULT if series is None else load_options(series)
+    return Asked(label_column, image_column, mask_label, section, bids_suffix, reading)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ def predict(
     ] = None,
     device: opt.Device = "auto",
     image_column: opt.ImageColumn = None,
+    mask_label: opt.MaskLabel = None,
+    section: opt.Section = None,
+    bids_suffix: opt.BidsSuffix = None,
+    series: opt.Series = None,
     no_cache: opt.NoCache = False,
     force: opt.Force = False,
     json: opt.Json = False,
@@ -32,9 +36,10 @@ def predict(
     if out is not None and not (force and out.is_file()):
         check_new(out)
     predictor = workflow.load_predictor(model, device, not no_cache)
+    asked = opt.asked(None, image_column, mask_label, section, bids_suffix, series)
     predictions = []
     with counter("scans") as progress:
-        for prediction in workflow.predict(predictor, scans, image_column):
+        for prediction in workflow.predict(predictor, scans, asked):
             predictions.append(prediction)
             progress(1)
     text = workflow.to_csv(predictor.class_names, predictions)

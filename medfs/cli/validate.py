@@ -16,6 +16,10 @@ def validate(
     ],
     label_column: opt.LabelColumn = None,
     image_column: opt.ImageColumn = None,
+    mask_label: opt.MaskLabel = None,
+    section: opt.Section = None,
+    bids_suffix: opt.BidsSuffix = None,
+    series: opt.Series = None,
     json: opt.Json = False,
 ) -> None:
     """Say what is there, per class and patient, and what is wrong."""
@@ -24,7 +28,8 @@ def validate(
     from medfs.workflows.validate import validate as run
 
     with counter("reading scans") as progress:
-        result = run(cases, label_column, image_column, lambda _done, _all: progress(1))
+        asked = opt.asked(label_column, image_column, mask_label, section, bids_suffix, series)
+        result = run(cases, asked, lambda _done, _all: progress(1))
     if json:
         data(to_json(result.as_dict()))
     else:

@@ -12,8 +12,9 @@ from medfs.core.errors import CohortError
 class Case:
     """One scan of one patient.
 
-    `image` is a file or a folder holding one DICOM series; `mask` marks the region of interest on
-    the grid of the image; `label` is None where the class is unknown.
+    `image` is a file, a zip, or a folder that holds one DICOM series; `mask` marks the region of
+    interest; `label` is None where the class is unknown; `mask_label` is the name or number of the
+    region within a mask that holds several.
     """
 
     case_id: str
@@ -22,6 +23,7 @@ class Case:
     mask: Path | None = None
     label: str | None = None
     site: str | None = None
+    mask_label: str | None = None
 
 
 @dataclass(frozen=True)

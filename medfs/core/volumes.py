@@ -1,6 +1,8 @@
 """A scan as it was read: voxels, where they lie, and where they came from."""
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -12,13 +14,27 @@ class Provenance:
 
     `files` are base names (never paths: folder names may be patients' names), `sha256` is over the
     bytes of all files in the order in which they were used, `skipped` pairs a file or series with
-    the reason it was left out.
+    the reason it was left out, `choice` says why this series was taken, and `notes` pairs a keyword
+    with what a user should know of the volume (a tilt, a volume of several, lossy compression).
     """
 
     reader: str
     files: tuple[str, ...]
     sha256: str
     skipped: tuple[tuple[str, str], ...] = ()
+    choice: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+
+    def nameless(self) -> dict[str, Any]:
+        """The same as plain data, with counts in place of the names of files and series."""
+        return {
+            "reader": self.reader,
+            "n_files": len(self.files),
+            "sha256": self.sha256,
+            "choice": self.choice,
+            "notes": [f"{what}: {why}" for what, why in self.notes],
+            "skipped": dict(sorted(Counter(why for _, why in self.skipped).items())),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,14 +42,15 @@ class Volume:
     """Voxels in RAS order (first axis towards the patient's Right, then Anterior, then Superior).
 
     The voxel axes are those of the scanner, permuted and flipped to the nearest RAS orientation:
-    nothing is interpolated. `voxels` is a NumPy array because readers are NumPy-native and nothing
-    here needs a gradient; tensors begin at `Patch`.
+    nothing is interpolated, and the memory order is that of the file. `voxels` is a NumPy array
+    because readers are NumPy-native and nothing here needs a gradient; tensors begin at `Patch`.
 
     Attributes:
         voxels: (channel, x, y, z), any real dtype; intensities after the file's own rescaling.
         affine: voxel index (i, j, k, 1) to (x, y, z, 1) in mm, RAS+ world.
         modality: DICOM modality (`CT`, `MR`, `PT`), or None where the file does not say.
-        unit: `HU` where the file guarantees it, otherwise `arbitrary`.
+        unit: `HU` where the file guarantees it, `SUVbw` where it was asked for, otherwise
+            `arbitrary`.
     """
 
     voxels: Shaped[np.ndarray, "channel x y z"]

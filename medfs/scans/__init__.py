@@ -10,18 +10,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from medfs.scans.cohorts import load_cohort
     from medfs.scans.dicom import read_series
+    from medfs.scans.files import find_files
     from medfs.scans.inspect import CaseFinding, inspect_case, inspect_cohort
+    from medfs.scans.masks import Roi, read_mask, read_roi
+    from medfs.scans.monai import LoadScand, ScanReader
     from medfs.scans.nifti import read_nifti
-    from medfs.scans.read import read_mask, read_volume
+    from medfs.scans.options import ReadOptions, load_options
+    from medfs.scans.read import read_volume
     from medfs.scans.write import write_nifti
 
 __all__ = [
     "CaseFinding",
+    "LoadScand",
+    "ReadOptions",
+    "Roi",
+    "ScanReader",
+    "find_files",
     "inspect_case",
     "inspect_cohort",
     "load_cohort",
+    "load_options",
     "read_mask",
     "read_nifti",
+    "read_roi",
     "read_series",
     "read_volume",
     "write_nifti",
@@ -32,7 +43,14 @@ _HOME = {
     "inspect_case": "inspect",
     "inspect_cohort": "inspect",
     "load_cohort": "cohorts",
-    "read_mask": "read",
+    "LoadScand": "monai",
+    "ReadOptions": "options",
+    "Roi": "masks",
+    "ScanReader": "monai",
+    "find_files": "files",
+    "load_options": "options",
+    "read_mask": "masks",
+    "read_roi": "masks",
     "read_nifti": "nifti",
     "read_series": "dicom",
     "read_volume": "read",

@@ -10,12 +10,12 @@ from medfs.core.errors import GeometryError
 
 Affine = Float[np.ndarray, "4 4"]
 
-# Larger angles move the far end of a 200 mm stack by more than a third of a millimetre. Smaller
-# ones arise from direction cosines written with few decimals.
-MAX_TILT_DEGREES = 0.1
 # Micro-CT starts near 0.001 mm, and no scanner makes voxels of half a metre: outside, the unit of
 # the file is not the one it claims.
 SPACING_RANGE_MM = (1e-4, 500.0)
+# Volume of the box of unit vectors along the axes. A shear by 45° leaves 0.71, and gantries tilt by
+# up to 30°; below this the nearest anatomical axes are no longer certain.
+_LEAST_VOLUME = 0.5
 
 
 def spacing_of(affine: Affine) -> Float[np.ndarray, "3"]:
@@ -27,7 +27,8 @@ def check_affine(affine: Affine) -> None:
     """Refuse an affine that places no proper box of voxels in space.
 
     Raises:
-        GeometryError: not finite, spacing zero or absurd, or axes not at right angles.
+        GeometryError: not finite, spacing zero or absurd, or axes that span no box. Sheared axes
+            (a tilted gantry) are allowed; `medfs.core.shear` tells them.
     """
     todo = "Export the scan again from its DICOM images, or correct its header"
     if not np.isfinite(affine).all():
@@ -43,13 +44,12 @@ def check_affine(affine: Affine) -> None:
             todo=todo,
         )
     cosines = affine[:3, :3] / spacing
-    overlap = np.abs(cosines.T @ cosines - np.eye(3)).max()
-    skew = float(np.degrees(np.arcsin(min(overlap, 1.0))))
-    if skew > MAX_TILT_DEGREES:
+    if abs(float(np.linalg.det(cosines))) < _LEAST_VOLUME:
         raise GeometryError(
-            "the voxel axes are not at right angles",
-            why=f"Two of them are {skew:.2f}° off (a sheared, degenerate or tilted grid)",
-            todo="Resample the scan to a grid with right angles first",
+            "the voxel axes do not span a box",
+            why="They enclose a volume of "
+            f"{abs(float(np.linalg.det(cosines))):.2f} where right angles enclose 1",
+            todo=todo,
         )
 
 
@@ -63,12 +63,15 @@ def to_ras(
         affine: voxel index to RAS+ mm.
 
     Returns:
-        A contiguous array (x, y, z) and its affine, as `nibabel.as_closest_canonical` has them.
+        An array (x, y, z) in any memory order and its affine, as
+        `nibabel.as_closest_canonical` has them.
     """
     order: Any = orientations.io_orientation(affine)
     moved = orientations.apply_orientation(voxels, order)
     turned = affine @ orientations.inv_ornt_aff(order, voxels.shape)
-    return np.ascontiguousarray(moved), np.asarray(turned, dtype=np.float64)
+    if min(moved.strides) < 0:  # torch takes no negative strides; copied in the order of memory
+        moved = moved.copy(order="K")
+    return moved, np.asarray(turned, dtype=np.float64)
 
 
 def corner_distance(shape: tuple[int, ...], one: Affine, other: Affine) -> float:

@@ -2,13 +2,17 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
 
 from medfs.core.errors import MedfsError, ScanReadError
 
 _COPY_AGAIN = "Copy or export the scan again, and check that other software opens it"
+_PIECE = 1 << 22  # bytes read at once
 
 
 @contextmanager
@@ -36,8 +40,12 @@ def reading(name: str) -> Iterator[None]:
         raise ScanReadError(f"{name} cannot be decoded", why=why, todo=_COPY_AGAIN) from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """All bytes of a regular file that holds at least one.
+def read_buffer(
+    path: Path, each: Callable[[memoryview], object] = lambda _: None
+) -> UInt8[np.ndarray, "byte"]:
+    """All bytes, in writable memory, of a regular file that holds at least one.
+
+    `each` is given every piece of the file, in order, as soon as it is there.
 
     Raises:
         ScanReadError: missing, empty, not a regular file, or not readable.
@@ -51,10 +59,14 @@ def read_bytes(path: Path) -> bytes:
             )
         if not path.is_file():
             raise ScanReadError(f"{path.name} is not a file", why=f"It lies at {path}")
-        content = path.read_bytes()
-    if not content:
+        content, filled = np.empty(path.stat().st_size, np.uint8), 0
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(content.data[filled : filled + _PIECE]):
+                each(content.data[filled : filled + count])
+                filled += count
+    if not filled:
         raise ScanReadError(f"{path.name} is empty", why="Its size is 0 bytes", todo=_COPY_AGAIN)
-    return content
+    return content[:filled]
 
 
 def files_in(folder: Path) -> list[Path]:

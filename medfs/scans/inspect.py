@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from medfs.core.cases import Case, Cohort
 from medfs.core.errors import UserError
-from medfs.scans.read import read_mask, read_volume
+from medfs.scans.masks import read_roi
+from medfs.scans.options import DEFAULT, ReadOptions
+from medfs.scans.read import read_volume
 
 _WORKERS = 2
 
@@ -20,6 +23,7 @@ class CaseFinding:
         shape: voxels along x, y and z (RAS order).
         spacing: mm along x, y and z.
         sha256: over the bytes of the scan's files, without the mask.
+        choice: why this series was taken, where there were several.
         mask_voxels: number of voxels inside the mask; None without a mask.
         warnings: what does not prevent use but should be known.
     """
@@ -33,14 +37,15 @@ class CaseFinding:
     unit: str | None = None
     sha256: str | None = None
     mask_voxels: int | None = None
+    choice: str = ""
     warnings: tuple[str, ...] = ()
 
 
-def inspect_case(case: Case) -> CaseFinding:
+def inspect_case(case: Case, options: ReadOptions = DEFAULT) -> CaseFinding:
     """Read the scan and the mask of one case; what the user can put right becomes `error`."""
     found = CaseFinding(case.case_id, ok=True)
     try:
-        volume = read_volume(case.image)
+        volume = read_volume(case.image, options)
         _, x, y, z = volume.voxels.shape
         found = replace(
             found,
@@ -49,20 +54,30 @@ def inspect_case(case: Case) -> CaseFinding:
             modality=volume.modality,
             unit=volume.unit,
             sha256=volume.provenance.sha256,
-            warnings=tuple(f"{name}: {why}" for name, why in volume.provenance.skipped),
+            choice=volume.provenance.choice,
+            warnings=tuple(
+                f"{name}: {why}"
+                for name, why in (*volume.provenance.notes, *volume.provenance.skipped)
+            ),
         )
         if volume.voxels.min() == volume.voxels.max():
             constant = f"all voxels have the same value ({volume.voxels.flat[0]:g})"
             found = replace(found, warnings=(*found.warnings, constant))
         if case.mask is not None:
-            found = replace(found, mask_voxels=int(read_mask(case.mask, volume).sum()))
+            roi = read_roi(case.mask, volume, label=case.mask_label)
+            told = tuple(f"{name}: {why}" for name, why in roi.notes)
+            found = replace(
+                found, mask_voxels=int(roi.mask.sum()), warnings=(*found.warnings, *told)
+            )
     except UserError as error:
         return replace(found, ok=False, error=str(error.about(case.case_id)))
     return found
 
 
 def inspect_cohort(
-    cohort: Cohort, on_progress: Callable[[int, int], None] | None = None
+    cohort: Cohort,
+    on_progress: Callable[[int, int], None] | None = None,
+    options: ReadOptions = DEFAULT,
 ) -> list[CaseFinding]:
     """Findings in the order of the cohort's cases.
 
@@ -72,10 +87,11 @@ def inspect_cohort(
     Args:
         cohort: the cases.
         on_progress: called with (cases done, all cases) after each.
+        options: rules for DICOM series.
     """
     findings: list[CaseFinding] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for finding in pool.map(inspect_case, cohort.cases):
+        for finding in pool.map(partial(inspect_case, options=options), cohort.cases):
             findings.append(finding)
             if on_progress is not None:
                 on_progress(len(findings), len(cohort.cases))

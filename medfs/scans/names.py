@@ -45,6 +45,11 @@ def masked_case(mask: Path) -> str:
     return stem(mask)[: -len(_MASK_ENDING)]
 
 
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of a zip."""
+    return path.suffix.lower() == ".zip"
+
+
 def is_dicom(path: Path) -> bool:
     """Whether the file has the DICOM prefix after its preamble (PS3.10 7.1)."""
     try:

@@ -6,6 +6,7 @@ taken, since a header of 352 bytes can claim 32767³ voxels.
 """
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,21 @@ import numpy as np
 from jaxtyping import Shaped
 
 from medfs.core.errors import GeometryError, ScanReadError
+from medfs.core.shear import is_sheared, shear_degrees
 from medfs.core.volumes import Provenance, Volume
-from medfs.scans.grids import check_affine, to_ras
-from medfs.scans.guards import read_bytes, reading
+from medfs.scans.grids import Affine, check_affine, to_ras
+from medfs.scans.guards import read_buffer, reading
 from medfs.scans.names import files_of
 from medfs.scans.nifti_affine import file_affine
-from medfs.scans.nifti_bytes import peek, unpack
+from medfs.scans.nifti_bytes import Buffer, peek, unpack
+from medfs.scans.nifti_values import native, refuse_non_finite, rescale
 
 _REAL_KINDS = "iuf"
 _HEADERS: dict[int, tuple[Any, bytes, bytes]] = {
     348: (nibabel.Nifti1Header, b"n+1", b"ni1"),
     540: (nibabel.Nifti2Header, b"n+2", b"ni2"),
 }
+Notes = tuple[tuple[str, str], ...]
 _ONE_VOLUME = "Give one 3D volume per case"
 
 
@@ -43,20 +47,37 @@ def read_nifti(path: Path) -> Volume:
         GeometryError: not one 3D volume, or a position that is missing, singular or contradictory.
     """
     parts = files_of(path)
-    raw = [read_bytes(part) for part in parts]
-    with reading(path.name):
-        header, start = _header(peek(raw[0], 540, parts[0].name), path.name, paired=len(parts) == 2)
-        shape, dtype = _shape(header), _dtype(header)
-        affine, notes = file_affine(header)
-        check_affine(affine)
-        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        content = unpack(raw[-1], start + size, parts[-1].name)
-        stored = np.frombuffer(content, dtype, count=size // dtype.itemsize, offset=start)
-        voxels, affine = to_ras(_rescale(stored.reshape(shape, order="F"), header), affine)
-    _refuse_non_finite(voxels, path.name)
-    digest = hashlib.sha256(b"".join(raw)).hexdigest()
-    provenance = Provenance("nifti", tuple(part.name for part in parts), digest, notes)
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor(1) as hashing:  # on the other core, while this one reads and inflates
+        raw = [read_buffer(p, lambda piece: hashing.submit(digest.update, piece)) for p in parts]
+        with reading(path.name):
+            voxels, affine, notes = _volume(raw, parts)
+        refuse_non_finite(voxels, path.name)
+    names = tuple(part.name for part in parts)
+    provenance = Provenance("nifti", names, digest.hexdigest(), notes=notes)
     return Volume(voxels[np.newaxis], affine, None, "arbitrary", provenance)
+
+
+def _volume(
+    raw: list[Buffer], parts: tuple[Path, ...]
+) -> tuple[Shaped[np.ndarray, "x y z"], Affine, Notes]:
+    paired = len(parts) == 2
+    header, start = _header(peek(raw[0], 540, parts[0].name), parts[0].name, paired=paired)
+    shape, dtype = _shape(header), _dtype(header)
+    affine, notes = file_affine(header)
+    check_affine(affine)
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    content = unpack(raw[-1], start + size, parts[-1].name)
+    stored = np.frombuffer(content, dtype, count=size // dtype.itemsize, offset=start)
+    voxels, affine = to_ras(rescale(native(stored).reshape(shape, order="F"), header), affine)
+    return voxels, affine, (*notes, *_shear(affine))
+
+
+def _shear(affine: Affine) -> Notes:
+    if not is_sheared(affine):
+        return ()
+    why = f"sheared by {shear_degrees(affine):.2f}°: slices lean as with a tilted gantry, kept so"
+    return (("grid", why),)
 
 
 def _header(block: bytes, name: str, *, paired: bool) -> tuple[Any, int]:
@@ -122,35 +143,3 @@ def _dtype(header: Any) -> np.dtype[Any]:
             todo="Convert the scan to one real number per voxel",
         )
     return dtype
-
-
-def _rescale(stored: Shaped[np.ndarray, "i j k"], header: Any) -> Shaped[np.ndarray, "i j k"]:
-    """Apply scl_slope and scl_inter; a slope of 0 or NaN means none (nifti1.h)."""
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    if not np.isfinite(slope) or slope == 0:
-        return native
-    if not np.isfinite(intercept):
-        raise ScanReadError(
-            "the intensity scaling is not a number",
-            why=f"scl_slope is {slope:g} and scl_inter is {intercept}",
-            todo="Export the scan again",
-        )
-    if (slope, intercept) == (1, 0):
-        return native
-    scaled = np.empty(native.shape, np.float32, order="F")
-    for k in range(native.shape[2]):  # slice by slice, so that only one is held in float64
-        scaled[..., k] = native[..., k].astype(np.float64) * slope + intercept
-    return scaled
-
-
-def _refuse_non_finite(voxels: Shaped[np.ndarray, "x y z"], name: str) -> None:
-    if voxels.dtype.kind != "f":
-        return
-    bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
-    if bad:
-        raise ScanReadError(
-            f"{name} holds voxels that are not finite numbers",
-            why=f"{bad} of {voxels.size} voxels are NaN or infinite",
-            todo="Replace them (for instance by the background value) and save the scan again",
-        )

@@ -1,7 +1,7 @@
 """Bytes of a NIfTI file, decompressed no further than the header declares."""
 
-import gzip
-import io
+import numpy as np
+from jaxtyping import UInt8
 
 from medfs.core.errors import ScanReadError
 
@@ -9,30 +9,30 @@ from medfs.core.errors import ScanReadError
 _MAX_INFLATION = 1032
 # Some writers pad to a disk block; more than that is data which the header does not declare.
 _MAX_PADDING = 512
+_GZIP, _PIECE = 31, 1 << 17  # window bits that mean a gzip member; bytes fed at once
 _AGAIN = "Copy or export the scan again"
 
+Buffer = UInt8[np.ndarray, "byte"]
 
-def peek(raw: bytes, count: int, name: str) -> bytes:
+
+def peek(raw: Buffer, count: int, name: str) -> bytes:
     """The first `count` bytes after decompression, or fewer where the file ends.
 
     Raises:
         ScanReadError: compressed but not called `.gz`, or the other way round.
     """
-    packed = raw[:2] == b"\x1f\x8b"
+    packed = bytes(raw[:2]) == b"\x1f\x8b"
     if packed != _is_packed(name):
         raise ScanReadError(
             f"{name} is {'' if packed else 'not '}compressed, unlike its name says",
             why="A name that ends in .gz stands for a gzip file, and no other name does",
             todo="Rename the file, or copy it again",
         )
-    if not packed:
-        return raw[:count]
-    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-        return stream.read(count)
+    return bytes((_inflate(raw, count) if packed else raw)[:count])
 
 
-def unpack(raw: bytes, wanted: int, name: str) -> bytes | bytearray:
-    """All bytes after decompression; at least `wanted`, and hardly more.
+def unpack(raw: Buffer, wanted: int, name: str) -> Buffer:
+    """All bytes after decompression, writable; at least `wanted`, and hardly more.
 
     Raises:
         ScanReadError: the file holds fewer or more bytes than its header declares.
@@ -64,10 +64,32 @@ def _too_short(name: str, wanted: int, found: str) -> ScanReadError:
     )
 
 
-def _inflate(raw: bytes, limit: int) -> bytearray:
-    """At most `limit` bytes; the checksum is verified where the data end before that."""
-    content = bytearray()
-    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-        while len(content) < limit and (chunk := stream.read(min(1 << 20, limit - len(content)))):
-            content += chunk
-    return content
+def _inflate(raw: Buffer, limit: int) -> Buffer:
+    """At most `limit` bytes; checksum and length are verified where the data end before that."""
+    content = np.empty(limit, np.uint8)
+    filled, place = 0, 0
+    while place < len(raw) and filled < limit:
+        filled, place = _inflate_member(raw.data, place, content, filled)
+        # What follows a member is another one, or the zeros of a disk block.
+        if place < len(raw) and raw[place] == 0 and not raw[place:].any():
+            break
+    return content[:filled]
+
+
+def _inflate_member(
+    packed: memoryview, place: int, content: Buffer, filled: int
+) -> tuple[int, int]:
+    """Inflate the gzip member at `place`; the new counts of bytes in `content` and of bytes read."""
+    from isal import isal_zlib
+
+    engine = isal_zlib.decompressobj(_GZIP)
+    while filled < len(content) and not engine.eof:
+        # Small pieces stay in the processor's cache while they are copied to their place.
+        feed = engine.unconsumed_tail or packed[place : place + _PIECE]
+        place += 0 if engine.unconsumed_tail else len(feed)
+        piece = engine.decompress(feed, min(_PIECE * 4, len(content) - filled))
+        if not (feed or piece or engine.eof):
+            raise EOFError("the compressed data end before their end mark")
+        content[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+        filled += len(piece)
+    return filled, place - len(engine.unused_data)

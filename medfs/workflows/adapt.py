@@ -7,9 +7,9 @@ from typing import Any
 
 from medfs.calibration.performance import leave_pair_out_auroc
 from medfs.export.model_folder import ModelContent, write_model
-from medfs.scans.cohorts import load_cohort
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
+from medfs.workflows.asked import Asked
 from medfs.workflows.components import (
     Weights,
     build_encoders,
@@ -38,8 +38,7 @@ class AdaptRequest:
     seed: int = 0
     device: str = "auto"
     weights: Weights = field(default_factory=dict)
-    label_column: str | None = None
-    image_column: str | None = None
+    asked: Asked = field(default_factory=Asked)
     use_masks: bool = True
     use_cache: bool = True
 
@@ -63,15 +62,11 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     check_new(request.out)
     mapper, device = build_mapper(request.mapper), choose_device(request.device)
     encoders = build_encoders(request.features, request.weights, device)
-    cohort = need_two_classes(
-        load_cohort(
-            request.support, label_column=request.label_column, image_column=request.image_column
-        )
-    )
+    cohort = need_two_classes(request.asked.cohort(request.support))
     use_masks = request.use_masks and masks_of_all_or_none(cohort)
     # By id: the same cases give the same bytes, in whatever order a manifest lists them.
     in_order = sorted(cohort.cases, key=lambda case: case.case_id)
-    sources = [FileSource(case, use_masks) for case in in_order]
+    sources = [FileSource(case, use_masks, request.asked.reading) for case in in_order]
     preset, reason = choose_preset(request.preset, sources)
     cache = TensorCache.default() if request.use_cache else TensorCache(None)
     embedder = Embedder(encoders, preset, device=device, cache=cache)
@@ -94,6 +89,8 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "use_masks": use_masks,
         "preset": preset.name,
         "preset_reason": reason,
+        "reading": request.asked.reading.to_dict(),
+        "mask_label": request.asked.mask_label,
     }
     warnings = warn_of(kept, performance, failed, use_masks)
     report = describe_support(support, calibrated, performance, settings, warnings, done, failed)

@@ -1,12 +1,14 @@
 """Simulate a small cohort, adapt to it, predict held-out scans, evaluate: all on this machine."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from medfs.metrics.discrimination import auroc
-from medfs.scans.write import write_nifti
+from medfs.scans.write_dicom import write_ct_series
+from medfs.scans.write_seg import write_segmentation
 from medfs.storage.files import check_new, new_folder, to_json, write_text
 from medfs.synthesis.cohorts import SimulatedCase, simulate_cohort
 from medfs.workflows.adapt import AdaptRequest, AdaptResult, adapt
@@ -62,18 +64,25 @@ def demo(out: Path, seed: int = 0, progress: Callable[[str], None] = lambda _: N
 
 
 def _write_cohort(folder: Path, seed: int) -> dict[str, str]:
-    """A folder per class and its manifest, the rest without labels; returns the truth of those."""
+    """A folder per class and its manifest, the rest without labels; returns the truth of those.
+
+    Scans are DICOM series and masks DICOM segmentations, as they come from a hospital.
+    """
     rows: list[tuple[SimulatedCase, str]] = []
     support_patients: set[str] = set()
-    for case in islice(simulate_cohort(_PER_CLASS, seed), 2 * _PER_CLASS):
-        in_support = len(rows) < 2 * _SUPPORT_PER_CLASS
-        # Both nodules of a patient go to the same side.
-        in_support = in_support or case.patient_id in support_patients
-        if in_support:
-            support_patients.add(case.patient_id)
-        place = f"cases/{case.label}" if in_support else "scans"
-        _write_case(folder / place, case)
-        rows.append((case, place))
+    with ThreadPoolExecutor(1) as writer:  # while the next case is simulated
+        writing = []
+        for case in islice(simulate_cohort(_PER_CLASS, seed), 2 * _PER_CLASS):
+            in_support = len(rows) < 2 * _SUPPORT_PER_CLASS
+            # Both nodules of a patient go to the same side.
+            in_support = in_support or case.patient_id in support_patients
+            if in_support:
+                support_patients.add(case.patient_id)
+            place = f"cases/{case.label}" if in_support else "scans"
+            writing.append(writer.submit(_write_case, folder / place, case, f"demo {seed}"))
+            rows.append((case, place))
+        for written in writing:
+            written.result()
     write_text(folder / "all.csv", _manifest(rows, labelled=True))
     support = [(case, place) for case, place in rows if place != "scans"]
     write_text(folder / "cases.csv", _manifest(support, labelled=True))
@@ -82,10 +91,17 @@ def _write_cohort(folder: Path, seed: int) -> dict[str, str]:
     return {case.case_id: case.label for case, _ in held_out}
 
 
-def _write_case(place: Path, case: SimulatedCase) -> None:
-    place.mkdir(parents=True, exist_ok=True)
-    write_nifti(place / f"{case.case_id}.nii.gz", case.voxels, case.affine, "int16")
-    write_nifti(place / f"{case.case_id}_mask.nii.gz", case.mask, case.affine, "uint8")
+def _write_case(place: Path, case: SimulatedCase, seed: str) -> None:
+    series, mask = place / case.case_id, place / f"{case.case_id}.seg.dcm"
+    write_ct_series(
+        series,
+        case.voxels,
+        case.affine,
+        patient=case.patient_id,
+        description="Simulated CT of a nodule",
+        seed=seed,
+    )
+    write_segmentation(mask, case.mask, case.affine, series, label="Nodule")
 
 
 def _manifest(rows: list[tuple[SimulatedCase, str]], labelled: bool) -> str:
@@ -93,7 +109,7 @@ def _manifest(rows: list[tuple[SimulatedCase, str]], labelled: bool) -> str:
     for case, place in rows:
         stem = f"{place}/{case.case_id}"
         label = f",{case.label}" if labelled else ""
-        lines.append(f"{case.case_id},{stem}.nii.gz,{stem}_mask.nii.gz,{case.patient_id}{label}")
+        lines.append(f"{case.case_id},{stem},{stem}.seg.dcm,{case.patient_id}{label}")
     return "\n".join(lines) + "\n"
 
 

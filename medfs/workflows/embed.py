@@ -1,11 +1,12 @@
 """Scans → features, one scan in memory at a time, with a cache."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from medfs.core.cases import Case
 from medfs.core.errors import DataError, UserError
 from medfs.core.features import Encoder, Features
 from medfs.core.patches import Patch
+from medfs.core.volumes import Provenance
 from medfs.features.encode import encode
 from medfs.preprocess.auto import check
 from medfs.preprocess.patching import make_field_patch, make_patch
@@ -23,6 +25,7 @@ from medfs.workflows.sources import Digest, ScanSource
 from medfs.workflows.threads import single_thread
 
 _LOOK_AHEAD = 2
+_REMARKS = 5
 Progress = Callable[[int], None]
 
 
@@ -62,7 +65,8 @@ class Embedded:
     """Features of one case (one row per block) and how they came about.
 
     `notes` say what was done to the scan; `remarks`, what was left out of its files: they may hold
-    file names. `extent_mm` is the size of the scan's field of view, `digest` the hash of its bytes.
+    file names. `extent_mm` is the size of the scan's field of view, `digest` the hash of its bytes,
+    `origin` where the volume came from, without a name of anything.
     """
 
     case: Case
@@ -71,6 +75,7 @@ class Embedded:
     remarks: tuple[str, ...]
     extent_mm: tuple[float, float, float]
     digest: Digest
+    origin: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class _Prepared:
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
     extent_mm: tuple[float, float, float]
+    origin: Mapping[str, Any]
 
 
 def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | Failed:
@@ -128,10 +134,18 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
             patch = make_field_patch(volume, embedder.field_mm, embedder.preset)
         else:
             patch = make_patch(volume, mask, embedder.preset)
-        remarks = tuple(f"{what}: {why}" for what, why in volume.provenance.skipped)
-        return _Prepared(source.case, digest, patch, patch.notes, remarks, volume.extent)
+        remarks = _remarks(volume.provenance)
+        origin = volume.provenance.nameless()
+        return _Prepared(source.case, digest, patch, patch.notes, remarks, volume.extent, origin)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))
+
+
+def _remarks(provenance: Provenance) -> tuple[str, ...]:
+    """What was found and left out; a whole archive of other series is only counted."""
+    told = [f"{what}: {why}" for what, why in (*provenance.notes, *provenance.skipped)]
+    more = len(told) - _REMARKS
+    return (*told[:_REMARKS], *((f"and {more} more files or series left out",) if more > 0 else ()))
 
 
 def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embedded | Failed:
@@ -152,13 +166,19 @@ def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embe
         prepared.remarks,
         prepared.extent_mm,
         prepared.digest,
+        prepared.origin,
     )
     embedder.cache.put(embedder.key(prepared.digest), _to_cache(done))
     return done
 
 
 def _to_cache(done: Embedded) -> dict[str, Tensor]:
-    known = {"notes": done.notes, "remarks": done.remarks, "extent_mm": done.extent_mm}
+    known = {
+        "notes": done.notes,
+        "remarks": done.remarks,
+        "extent_mm": done.extent_mm,
+        "origin": done.origin,
+    }
     facts = json.dumps(known).encode()
     blocks = {f"block.{name}": block for name, block in done.features.blocks.items()}
     # The order of the blocks is kept apart: safetensors sorts its names.
@@ -172,7 +192,7 @@ def _from_cache(case: Case, digest: Digest, known: dict[str, Tensor]) -> Embedde
     x, y, z = facts["extent_mm"]
     features = Features({name: known[f"block.{name}"] for name in order})
     notes, remarks = tuple(facts["notes"]), tuple(facts["remarks"])
-    return Embedded(case, features, notes, remarks, (x, y, z), digest)
+    return Embedded(case, features, notes, remarks, (x, y, z), digest, facts["origin"])
 
 
 def _bytes(content: bytes) -> Tensor:

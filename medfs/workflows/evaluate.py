@@ -14,6 +14,7 @@ from medfs.core.errors import EpisodeError, FieldError
 from medfs.core.features import Features
 from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
 from medfs.storage.tensors import TensorCache
+from medfs.workflows.asked import Asked
 from medfs.workflows.components import Weights, build_encoders, build_mapper, choose_device
 from medfs.workflows.fit import fit, support_set
 from medfs.workflows.tasks import (
@@ -49,8 +50,7 @@ class EvaluateRequest:
     field_mm: tuple[float, float, float] | None = None
     weights: Weights = field(default_factory=dict)
     device: str = "auto"
-    label_column: str | None = None
-    image_column: str | None = None
+    asked: Asked = field(default_factory=Asked)
     use_cache: bool = True
 
 
@@ -88,7 +88,14 @@ def evaluate(
     for task in tasks:
         progress(f"{task.name}: reading {len(task.cohort.cases)} cases")
         known = embed_task(
-            task, encoders, request.preset, device, cache, request.use_masks, request.field_mm
+            task,
+            encoders,
+            request.preset,
+            device,
+            cache,
+            request.use_masks,
+            request.field_mm,
+            request.asked.reading,
         )
         failures += [
             f"{task.name}: {f.error}" for f in known.failed if not isinstance(f.error, FieldError)
@@ -124,8 +131,7 @@ def _tasks(request: EvaluateRequest) -> list[Task]:
         cohort_task(
             request.cohort,
             EpisodePlan(request.shots, request.queries, request.episodes, request.seed),
-            request.label_column,
-            request.image_column,
+            request.asked,
         )
     ]
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from medfs.core.cases import Case
 from medfs.core.classifiers import CalibratedClassifier
-from medfs.core.errors import DataError, IntegrityError
+from medfs.core.errors import ConfigError, DataError, IntegrityError
 from medfs.export.model_folder import ModelContent, read_model
 from medfs.preprocess.presets import parse_preset
-from medfs.scans.cohorts import load_cohort
+from medfs.scans.options import ReadOptions, parse_options
 from medfs.storage.tensors import TensorCache
+from medfs.workflows.asked import ASKED_NOTHING, Asked
 from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
 from medfs.workflows.sources import Digest, FileSource, ScanSource
@@ -43,6 +44,7 @@ class Predictor:
     embedder: Embedder
     calibrated: CalibratedClassifier
     use_masks: bool
+    asked: Asked
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -82,15 +84,24 @@ def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) ->
         )
     cache = TensorCache.default() if use_cache else TensorCache(None)
     embedder = Embedder(encoders, parse_preset(content.preset), device=chosen, cache=cache)
-    return Predictor(embedder, content.calibrated, bool(content.settings["use_masks"]))
+    return Predictor(
+        embedder, content.calibrated, bool(content.settings["use_masks"]), _asked(content, model)
+    )
 
 
 def predict(
-    predictor: Predictor, scans: Path, image_column: str | None = None
+    predictor: Predictor, scans: Path, asked: Asked = ASKED_NOTHING
 ) -> Iterator[Prediction]:
-    """Predictions of one scan, a folder of scans or a manifest, as they are made."""
-    cohort = load_cohort(scans, image_column=image_column, labelled=False)
-    return predictor([_source(case, predictor.use_masks) for case in cohort.cases])
+    """Predictions of one scan, a folder of scans or a list, as they are made.
+
+    Args:
+        predictor: the model.
+        scans: where they are.
+        asked: how to find and read them; what it leaves open is read as the support was.
+    """
+    asked = asked.or_else(predictor.asked)
+    cohort = asked.cohort(scans, labelled=False)
+    return predictor([_source(c, predictor.use_masks, asked.reading) for c in cohort.cases])
 
 
 def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str:
@@ -135,10 +146,25 @@ class _MaskMissing(FileSource):
         )
 
 
-def _source(case: Case, use_masks: bool) -> ScanSource:
+def _asked(content: ModelContent, model: Path) -> Asked:
+    """The model's own way of reading scans."""
+    mask_label = content.settings.get("mask_label")
+    if mask_label is not None and not isinstance(mask_label, str):
+        raise IntegrityError("mask_label must be a text", case=str(model))
+    try:
+        return Asked(
+            mask_label=mask_label, reading=parse_options(content.settings.get("reading", {}))
+        )
+    except ConfigError as error:
+        raise IntegrityError(
+            "the model's rules for reading scans are not valid", case=str(model), why=str(error)
+        ) from error
+
+
+def _source(case: Case, use_masks: bool, reading: ReadOptions) -> ScanSource:
     if use_masks and case.mask is None:
         return _MaskMissing(case)
-    return FileSource(case, use_masks)
+    return FileSource(case, use_masks, reading)
 
 
 def _weights_by_encoder(content: ModelContent) -> dict[str, dict[str, Tensor]]:

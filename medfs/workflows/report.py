@@ -69,7 +69,12 @@ def describe_support(
         "performance_on_support": None if performance is None else asdict(performance),
         "n_warnings": len(warnings),
         "cases": [
-            {"case": _ordinal(i), "class": d.case.label, "notes": list(d.notes)}
+            {
+                "case": _ordinal(i),
+                "class": d.case.label,
+                "notes": list(d.notes),
+                "provenance": dict(d.origin),
+            }
             for i, d in enumerate(done, 1)
         ],
         "excluded": [

@@ -1,7 +1,7 @@
 """Where one scan and its mask come from: files, or arrays in memory."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,8 +11,11 @@ from jaxtyping import Bool, Shaped
 from medfs.core.cases import Case
 from medfs.core.errors import ScanReadError
 from medfs.core.volumes import Volume
+from medfs.scans.files import find_files
+from medfs.scans.masks import read_roi
 from medfs.scans.names import files_of
-from medfs.scans.read import read_mask, read_volume
+from medfs.scans.options import DEFAULT, ReadOptions
+from medfs.scans.read import read_volume
 
 Mask = Bool[np.ndarray, "x y z"] | None
 
@@ -39,15 +42,21 @@ class FileSource:
 
     case: Case
     use_mask: bool = True
+    reading: ReadOptions = DEFAULT
 
     def digest(self) -> Digest:
         mask = self.case.mask if self.use_mask else None
-        return Digest(_digest(self.case.image), _digest(mask) if mask else "")
+        # The same bytes read by other rules are another volume.
+        image = _digest(self.case.image) + (f" {self.reading}" if self.reading != DEFAULT else "")
+        return Digest(image, f"{_digest(mask)} {self.case.mask_label or ''}" if mask else "")
 
     def load(self) -> tuple[Volume, Mask]:
-        volume = read_volume(self.case.image)
-        mask = self.case.mask if self.use_mask else None
-        return volume, read_mask(mask, volume) if mask else None
+        volume = read_volume(self.case.image, self.reading)
+        if self.case.mask is None or not self.use_mask:
+            return volume, None
+        roi = read_roi(self.case.mask, volume, label=self.case.mask_label)
+        notes = (*volume.provenance.notes, *roi.notes)
+        return replace(volume, provenance=replace(volume.provenance, notes=notes)), roi.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +83,10 @@ class ArraySource:
 def _digest(path: Path) -> str:
     content = hashlib.sha256()
     try:
+        if path.is_dir():
+            for found in find_files(path):
+                content.update(hashlib.sha256(found.read()).digest())
+            return content.hexdigest()
         for file in files_of(path):
             with file.open("rb") as stream:
                 content.update(hashlib.file_digest(stream, "sha256").digest())

@@ -16,7 +16,9 @@ from medfs.episodes.restriction import restrict_all, shared_patients
 from medfs.episodes.sampler import sample_episodes
 from medfs.preprocess.presets import Preset
 from medfs.scans.cohorts import load_cohort
+from medfs.scans.options import DEFAULT, ReadOptions
 from medfs.storage.tensors import TensorCache
+from medfs.workflows.asked import Asked
 from medfs.workflows.components import choose_preset
 from medfs.workflows.embed import Embedder, Failed, embed_all
 from medfs.workflows.screening import (
@@ -78,13 +80,9 @@ class TaskFeatures:
     region: str
 
 
-def cohort_task(
-    path: Path, plan: EpisodePlan, label_column: str | None, image_column: str | None
-) -> Task:
+def cohort_task(path: Path, plan: EpisodePlan, asked: Asked) -> Task:
     """Episodes drawn from one cohort."""
-    cohort = need_two_classes(
-        load_cohort(path, label_column=label_column, image_column=image_column)
-    )
+    cohort = need_two_classes(asked.cohort(path))
     return Task(path.stem or "cohort", cohort, cohort.class_names, partial(_draw, plan=plan))
 
 
@@ -120,6 +118,7 @@ def embed_task(
     cache: TensorCache,
     use_masks: bool,
     field_mm: tuple[float, float, float] | None,
+    reading: ReadOptions = DEFAULT,
 ) -> TaskFeatures:
     """Read every case of the task once.
 
@@ -127,7 +126,7 @@ def embed_task(
         CohortError: no case can be used, or the same image lies in two classes.
     """
     use_masks = use_masks and masks_of_all_or_none(task.cohort)
-    sources = [FileSource(case, use_masks) for case in task.cohort.cases]
+    sources = [FileSource(case, use_masks, reading) for case in task.cohort.cases]
     chosen, reason = choose_preset(preset, sources)
     embedder = Embedder(encoders, chosen, field_mm, device, cache)
     done, failed = embed_all(embedder, sources)

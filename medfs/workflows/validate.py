@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medfs.core.cases import Cohort
-from medfs.scans.cohorts import load_cohort
 from medfs.scans.inspect import CaseFinding, inspect_cohort
+from medfs.workflows.asked import ASKED_NOTHING, Asked
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class ValidationResult:
 
 def validate(
     cases: Path,
-    label_column: str | None = None,
-    image_column: str | None = None,
+    asked: Asked = ASKED_NOTHING,
     progress: Callable[[int, int], None] | None = None,
 ) -> ValidationResult:
     """Read every scan and mask.
@@ -47,8 +46,8 @@ def validate(
     Raises:
         CohortError: there is nothing that could be read case by case.
     """
-    cohort = load_cohort(cases, label_column=label_column, image_column=image_column)
-    findings = inspect_cohort(cohort, progress)
+    cohort = asked.cohort(cases)
+    findings = inspect_cohort(cohort, progress, asked.reading)
     problems = [str(f.error) for f in findings if not f.ok]
     if len(cohort.class_names) < 2:
         problems.append("all cases are of one class: a classifier tells at least two apart")

@@ -209,7 +209,7 @@ BAD = {
     truncated: (".nii.gz",),
     several_volumes: ("several volumes", "one 3D volume"),
     not_a_number: ("not finite numbers", "Replace them"),
-    other_grid: ("mask does not lie on the grid", "Resample the mask"),
+    other_grid: ("the mask and the scan do not overlap", "Check that the mask was drawn"),
     empty_mask: ("mask is empty", "Draw the region"),
 }
 

@@ -221,6 +221,8 @@ class TestManifests:
         assert cohort.cases[0].mask.exists()
 
 
+# What stands for a missing value is no name.
+MISSING = ("nan", "n/a", "#n/a", "<na>", "null", "na")
 text = (
     st.text(
         st.characters(codec="utf-8", exclude_characters="\0/\r", exclude_categories=["Cs", "Cc"]),
@@ -228,7 +230,7 @@ text = (
         max_size=12,
     )
     .map(str.strip)
-    .filter(lambda s: s not in ("", ".", ".."))
+    .filter(lambda s: s.lower() not in ("", ".", "..", *MISSING))
 )
 
 

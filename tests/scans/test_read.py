@@ -30,7 +30,7 @@ def test_dispatch(tmp_path, scan, write_series, random_stack):
 
 def test_one_dicom_file_is_not_a_volume(tmp_path, write_series, random_stack):
     write_series(tmp_path / "series", random_stack())
-    with pytest.raises(GeometryError, match="Give the folder of its series"):
+    with pytest.raises(GeometryError, match="1 image"):
         read_volume(tmp_path / "series" / "I000")
 
 
@@ -62,24 +62,6 @@ def test_mask_stored_in_another_axis_order_is_the_same_mask(tmp_path, scan):
     write_nifti(tmp_path / "b.nii", region()[::-1], flipped, np.uint8)
     a, b = (read_mask(tmp_path / n, scan) for n in ("a.nii", "b.nii"))
     np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda m, a: (m[:, :, :3], a), "6 × 5 × 3 voxels"),
-        (lambda m, a: (m, a @ np.diag([1, 1, 1.2, 1])), "0.5 × 0.7 × 2.4 mm"),
-        (lambda m, a: (m, a + np.array([[0, 0, 0, 0.1]] + [[0] * 4] * 3)), "first voxel at"),
-        (lambda m, a: (m, a @ np.diag([-1, 1, 1, 1])), "first voxel at"),
-    ],
-)
-def test_mask_on_another_grid_states_both(tmp_path, scan, change, words):
-    mask, affine = change(region(), AFFINE)
-    write_nifti(tmp_path / "m.nii", mask, affine, np.uint8)
-    with pytest.raises(GeometryError, match="does not lie on the grid") as caught:
-        read_mask(tmp_path / "m.nii", scan)
-    assert words in str(caught.value)
-    assert "6 × 5 × 4 voxels of 0.5 × 0.7 × 2 mm" in str(caught.value)
 
 
 def test_empty_mask(tmp_path, scan):

@@ -1,22 +1,14 @@
 """Folders of scans to cases: one folder per class, or one folder of unlabelled scans."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from medfs.core.cases import Case, Cohort
 from medfs.core.errors import CohortError
-from medfs.scans.cohorts.layout import LAYOUT, NO_PATIENTS, READABLE, some
-from medfs.scans.names import holds_dicom, is_dicom, is_mask, is_nifti, masked_case, stem, visible
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What lies in one folder: cases, masks without a scan, and what is no scan."""
-
-    cases: list[Case]
-    lone_masks: list[str]
-    others: list[str]
+from medfs.scans.cohorts.entries import Entries, entries_of, holds_scan_dicom, mask_beside
+from medfs.scans.cohorts.layout import LAYOUT, NO_PATIENTS, READABLE, case_name, some
+from medfs.scans.names import is_archive, is_dicom, is_nifti, visible
 
 
 def class_folders(root: Path) -> Cohort:
@@ -33,7 +25,7 @@ def class_folders(root: Path) -> Cohort:
             "no class folders were found", case=str(root), why="It holds no folders", todo=LAYOUT
         )
     _refuse_series_as_class(root, folders)
-    found = {folder.name: _collect(folder, label=folder.name) for folder in folders}
+    found = {folder.name: entries_of(folder) for folder in folders}
     for name, content in found.items():
         if not content.cases:
             raise CohortError(
@@ -43,7 +35,7 @@ def class_folders(root: Path) -> Cohort:
                 todo=LAYOUT,
             )
     loose = [e.name for e in entries if not e.is_dir()]
-    cases, notes = _tell_apart([c for f in found.values() for c in f.cases])
+    cases, notes = _tell_apart([c for name, f in found.items() for c in _cases(f, name)])
     return Cohort(tuple(cases), (*notes, *_notes(found, loose)))
 
 
@@ -56,47 +48,50 @@ def plain_folder(root: Path) -> Cohort:
     nested = [
         e.name
         for e in visible(root)
-        if e.is_dir() and not holds_dicom(e) and any(is_nifti(f) for f in visible(e))
+        if e.is_dir() and not holds_scan_dicom(e) and any(map(_is_scan_file, visible(e)))
     ]
     if nested:
         raise CohortError(
             "the scans lie in folders of their own",
             case=str(root),
-            why=f"NIfTI files were found in {some(nested)}",
+            why=f"NIfTI files or zips were found in {some(nested)}",
             todo=f"Give one of these folders ({root / nested[0]}), or a manifest",
         )
-    found = _collect(root, label=None)
+    found = entries_of(root)
     if not found.cases:
         raise CohortError(
             "no scans were found",
             case=str(root),
             why=f"It holds {len(found.others)} file(s) or folder(s) that are no scan",
-            todo="Give a folder of .nii.gz files or DICOM folders, one scan, or a manifest",
+            todo="Give a folder of .nii.gz files, zips or DICOM folders, one scan, or a manifest",
         )
-    return Cohort(tuple(found.cases), (NO_PATIENTS, *_notes({"": found}, [])))
+    return Cohort(tuple(_cases(found, None)), (NO_PATIENTS, *_notes({"": found}, [])))
 
 
 def single_scan(path: Path) -> Cohort:
     """One unlabelled scan, file or DICOM folder, with the mask beside it if there is one.
 
     Raises:
-        CohortError: a file that is no scan.
+        CohortError: a file that is no scan, or one with several masks.
     """
-    if path.is_file() and not (is_nifti(path) or path.suffix.lower() == ".img" or is_dicom(path)):
+    readable = _is_scan_file(path) or path.suffix.lower() == ".img" or is_dicom(path)
+    if path.is_file() and not readable:
         raise CohortError(
             f"{path.name} is not a scan that can be read",
             why=READABLE,
-            todo="Give a scan, a folder of scans, or a manifest (.csv, .tsv)",
+            todo="Give a scan, a folder of scans, or a manifest (.csv, .tsv, .json)",
         )
-    name = stem(path.absolute())
-    masks = {masked_case(m): m for m in visible(path.absolute().parent) if is_mask(m)}
-    mask = None if is_mask(path) else masks.get(name)
-    return Cohort((Case(name, name, path, mask),))
+    name = case_name(path.absolute()) if path.is_file() else path.absolute().name
+    return Cohort((Case(name, name, path, mask_beside(path)),))
+
+
+def _is_scan_file(path: Path) -> bool:
+    return path.is_file() and (is_nifti(path) or is_archive(path))
 
 
 def _refuse_scans_beside_classes(root: Path, entries: list[Path]) -> None:
     loose = [e.name for e in entries if e.is_file() and is_nifti(e)]
-    if loose or holds_dicom(root):
+    if loose or holds_scan_dicom(root):
         raise CohortError(
             "scans lie outside the class folders",
             case=str(root),
@@ -106,7 +101,7 @@ def _refuse_scans_beside_classes(root: Path, entries: list[Path]) -> None:
 
 
 def _refuse_series_as_class(root: Path, folders: list[Path]) -> None:
-    series = [f.name for f in folders if holds_dicom(f)]
+    series = [f.name for f in folders if holds_scan_dicom(f)]
     if series:
         raise CohortError(
             "DICOM files lie where case folders were expected",
@@ -116,30 +111,8 @@ def _refuse_series_as_class(root: Path, folders: list[Path]) -> None:
         )
 
 
-def _collect(folder: Path, *, label: str | None) -> _Found:
-    entries = visible(folder)
-    masks = {masked_case(e): e for e in entries if is_mask(e) and e.is_file()}
-    cases: list[Case] = []
-    others: list[str] = []
-    for entry in entries:
-        if is_mask(entry) and entry.is_file():
-            continue
-        if _is_case(entry):
-            name = stem(entry) if entry.is_file() else entry.name
-            cases.append(Case(name, name, entry, masks.get(name), label))
-        elif entry.suffix.lower() != ".img" or not entry.with_suffix(".hdr").exists():
-            others.append(entry.name)
-    known = {c.case_id for c in cases}
-    lone = [mask.name for name, mask in masks.items() if name not in known]
-    return _Found(cases, lone, others)
-
-
-def _is_case(entry: Path) -> bool:
-    if entry.is_file():
-        return is_nifti(entry)
-    # A folder whose series lie one level deeper is kept: reading it tells the user what to do,
-    # while leaving it out would lose a case in silence.
-    return holds_dicom(entry) or any(holds_dicom(f) for f in visible(entry) if f.is_dir())
+def _cases(found: Entries, label: str | None) -> list[Case]:
+    return [Case(name, name, path, found.masks.get(name), label) for name, path in found.cases]
 
 
 def _tell_apart(cases: list[Case]) -> tuple[list[Case], list[str]]:
@@ -160,7 +133,7 @@ def _tell_apart(cases: list[Case]) -> tuple[list[Case], list[str]]:
     return named, notes
 
 
-def _notes(found: dict[str, _Found], loose: list[str]) -> list[str]:
+def _notes(found: dict[str, Entries], loose: list[str]) -> list[str]:
     inside = {n: f"{n}/" if n else "" for n in found}
     lone = [f"{inside[n]}{m}" for n, f in found.items() for m in f.lone_masks]
     others = [*loose, *(f"{inside[n]}{o}" for n, f in found.items() for o in f.others)]

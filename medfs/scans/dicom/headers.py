@@ -1,171 +1,177 @@
-"""The headers of a folder's DICOM images, read without their pixels."""
+"""The header of one DICOM file: a light walk for the usual encodings, pydicom for all others."""
 
+import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
-import numpy as np
-import pydicom
-from jaxtyping import Float
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-
 from medfs.core.errors import GeometryError, ScanReadError
-from medfs.scans.guards import files_in, reading
+from medfs.scans.dicom import elements, tags
+from medfs.scans.files import ScanFile
+from medfs.scans.guards import reading
 
-# PS3.4 B.5: CT, MR and PET Image Storage, the single-frame images that stack to a volume.
-SLICE_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.128": "PT",
-}
-# What usually tells apart several images at one position.
-_REPEATING = (
-    "ImageType",
-    "EchoTime",
-    "EchoNumbers",
-    "TemporalPositionIdentifier",
-    "TriggerTime",
-    "DiffusionBValue",
-    "AcquisitionNumber",
-    "AcquisitionTime",
-    "ContentTime",
-    "SOPInstanceUID",
-)
+# Most headers are smaller; a longer one is read again in larger pieces.
+_FIRST_BLOCK = 1 << 15
+# No header is as large; a deflated file that inflates further is a bomb.
+_MAX_INFLATED = 1 << 30
+_EXPLICIT_PADDED = b"1.2.840.10008.1.2.1".ljust(len(elements.DEFLATED), b"\0")
+_EXPORT = "Export or copy the series again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SliceHeader:
-    """What placing and decoding one image needs; None where the file does not say.
+class Header:
+    """What the index keeps of one DICOM file.
 
     Attributes:
-        position: first voxel's centre (x, y, z) in mm, LPS (PS3.3 C.7.6.2.1.1).
-        orientation: direction cosines of a row, then of a column, LPS.
-        pixel_spacing: distance between rows, then between columns, in mm.
-        repeating: values of tags that differ between the images of a 4D series.
+        values: keyword to value, of `tags.TAGS`; empty elements are left out.
+        syntax: UID of the transfer syntax, as stated by the file.
+        pixels: offset and length (None: encapsulated) of the pixel data in the file; None where
+            there are none, or where only pydicom can find them.
+        has_pixels: whether the file holds pixel data.
     """
 
-    path: Path
-    series: str
-    description: str
-    modality: str
-    sop_class: str
-    kind: str
-    image_type: tuple[str, ...]
-    photometric: str
-    samples: int
-    frames: int
-    rows: int
-    columns: int
-    frame_of_reference: str
-    position: Float[np.ndarray, "3"] | None
-    orientation: Float[np.ndarray, "6"] | None
-    pixel_spacing: Float[np.ndarray, "2"] | None
-    gantry_tilt: float | None
-    repeating: dict[str, str]
+    file: ScanFile
+    values: dict[str, Any]
+    syntax: str
+    pixels: tuple[int, int | None] | None
+    has_pixels: bool
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.file.name
+
+    def text(self, keyword: str) -> str:
+        """The value as text; values of several parts are joined by a backslash."""
+        value = self.values.get(keyword, "")
+        return "\\".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    def number(self, keyword: str) -> float | None:
+        """The first number of the attribute."""
+        value = self.values.get(keyword)
+        if not value:
+            return None
+        try:
+            return float(value[0] if isinstance(value, tuple) else value)
+        except ValueError:
+            return None
+
+    @property
+    def sop_class(self) -> str:
+        return self.text("SOPClassUID")
+
+    @property
+    def frames(self) -> int:
+        return int(self.values.get("NumberOfFrames", 1))
+
+    @property
+    def image_type(self) -> tuple[str, ...]:
+        return tuple(v.upper() for v in self.values.get("ImageType", ()))
 
 
-def read_headers(folder: Path) -> tuple[list[SliceHeader], tuple[tuple[str, str], ...]]:
-    """Headers of all images that lie directly in `folder`, and (file, reason) of what is skipped.
+def read_header(file: ScanFile) -> Header | str:
+    """The header, or why the file is none of DICOM's.
 
     Raises:
-        ScanReadError: no image at all, or a DICOM file whose header is damaged.
-        GeometryError: an attribute that places the image does not have the right number of values.
+        ScanReadError: a DICOM file whose header is damaged or cut short.
+        GeometryError: a number in it that is none.
     """
-    headers: list[SliceHeader] = []
-    skipped: list[tuple[str, str]] = []
-    folders: list[str] = []
-    for path in files_in(folder):
-        if path.is_dir():
-            folders.append(path.name)
-            skipped.append((path.name, "a folder: only files directly in the series are read"))
-            continue
-        found = _read_header(path)
-        if isinstance(found, str):
-            skipped.append((path.name, found))
-        else:
-            headers.append(found)
-    if not headers:
-        inside = f"It holds {len(skipped) - len(folders)} other file(s)"
-        if folders:
-            inside += f" and the folder(s) {', '.join(folders[:5])}"
-        raise ScanReadError(
-            "the folder holds no DICOM image",
-            why=inside,
-            todo="Give the folder that directly holds the images of one series",
-        )
-    return headers, tuple(skipped)
-
-
-def _read_header(path: Path) -> SliceHeader | str:
-    """The header, or why the file is not an image of a series."""
-    with reading(path.name):
-        try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
-        except InvalidDicomError:
+    with reading(file.name):
+        block = file.read(0, _FIRST_BLOCK)
+        if elements.first_element(block) is None:
             return "not a DICOM file"
-        sop_class = str(dataset.get("SOPClassUID", ""))
-        if "Rows" not in dataset and sop_class not in SLICE_CLASSES:
-            return f"holds no image ({_kind_name(dataset) or 'no class stated'})"
-        return _extract(path, dataset, sop_class)
+        try:
+            found = _walk(file, block)
+        except elements.TruncatedError:
+            if block[128:132] != b"DICM":
+                return "not a DICOM file"
+            raise ScanReadError(
+                "a DICOM file is truncated",
+                why=f"{file.name} ends within its header, after {file.size} bytes",
+                todo=_EXPORT,
+            ) from None
+        if found is None:
+            return _with_pydicom(file)
+        syntax = found.values.get(elements.TRANSFER_SYNTAX, b"").decode("latin-1").strip("\0 ")
+        values = _interpret(file, found.values)
+        if not syntax and "SOPClassUID" not in values:
+            return "not a DICOM file"
+        return Header(file, values, syntax, found.pixels, found.pixels is not None)
 
 
-def _extract(path: Path, dataset: Dataset, sop_class: str) -> SliceHeader:
-    tilt = dataset.get("GantryDetectorTilt")
-    return SliceHeader(
-        path=path,
-        series=_text(dataset, "SeriesInstanceUID"),
-        description=_text(dataset, "SeriesDescription"),
-        modality=_text(dataset, "Modality"),
-        sop_class=sop_class,
-        kind=_kind_name(dataset),
-        image_type=tuple(str(v).upper() for v in _values(dataset, "ImageType")),
-        photometric=_text(dataset, "PhotometricInterpretation"),
-        samples=int(dataset.get("SamplesPerPixel") or 1),
-        frames=int(dataset.get("NumberOfFrames") or 1),
-        rows=int(dataset.get("Rows") or 0),
-        columns=int(dataset.get("Columns") or 0),
-        frame_of_reference=_text(dataset, "FrameOfReferenceUID"),
-        position=_numbers(dataset, "ImagePositionPatient", 3, path),
-        orientation=_numbers(dataset, "ImageOrientationPatient", 6, path),
-        pixel_spacing=_numbers(dataset, "PixelSpacing", 2, path),
-        gantry_tilt=float(tilt) if tilt not in (None, "") else None,
-        repeating={tag: _text(dataset, tag) for tag in _REPEATING if tag in dataset},
-    )
+def _walk(file: ScanFile, block: bytes) -> elements.Elements | None:
+    while True:
+        try:
+            return elements.walk(block, file.size, tags.WANTED)
+        except elements.TruncatedError:
+            if len(block) >= file.size:
+                raise
+            block = file.read(0, min(len(block) * 8, file.size))
 
 
-def _kind_name(dataset: Dataset) -> str:
-    """Name of the kind of object, e.g. `CT Image Storage`."""
-    uid = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
-    return str(getattr(uid, "name", uid or ""))
-
-
-def _text(dataset: Dataset, tag: str) -> str:
-    value = dataset.get(tag)
-    return "" if value is None else str(value).strip()
-
-
-def _values(dataset: Dataset, tag: str) -> list[Any]:
-    value = dataset.get(tag)
-    if value is None or value == "":
-        return []
-    return [value] if isinstance(value, (str, float, int)) else list(value)
-
-
-def _numbers(dataset: Dataset, tag: str, count: int, path: Path) -> Float[np.ndarray, "n"] | None:
-    """The values of a numeric attribute, or None where it is absent or empty."""
-    values = _values(dataset, tag)
-    if not values:
-        return None
-    numbers = np.array([float(v) for v in values])
-    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+def _interpret(file: ScanFile, raw: dict[int, bytes]) -> dict[str, Any]:
+    try:
+        values = tags.interpret(raw)
+    except ValueError as error:
         raise GeometryError(
-            f"{tag} of an image is damaged",
-            why=f"{path.name} gives {values} where {count} numbers belong",
-            todo="Export the series again",
+            "an attribute of an image is damaged", why=f"In {file.name}, {error}", todo=_EXPORT
+        ) from error
+    charset = values.get("SpecificCharacterSet")
+    if charset and not values.get("SeriesDescription", "").isascii():
+        from pydicom.charset import convert_encodings, decode_bytes
+
+        described = raw[0x0008103E]
+        decoded = decode_bytes(described, convert_encodings(list(charset)), set())
+        values["SeriesDescription"] = decoded.strip("\0 ")
+    return values
+
+
+def _with_pydicom(file: ScanFile) -> Header | str:
+    dataset = read_dataset(file, stop_before_pixels=False)
+    values: dict[str, Any] = {}
+    for tag, (keyword, meaning) in tags.TAGS.items():
+        element = dataset.get(tag)
+        if element is not None and (element.VR == "SQ" or element.value not in (None, "", b"")):
+            values[keyword] = tags.from_pydicom(element.value, meaning)
+    if "SOPClassUID" not in values:
+        return "not a DICOM image (no class stated)"
+    has_pixels = any(tag in dataset for tag in (0x7FE00008, 0x7FE00009, 0x7FE00010))
+    syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    return Header(file, values, syntax, None, has_pixels)
+
+
+def read_dataset(file: ScanFile, *, stop_before_pixels: bool) -> Any:
+    """The file as pydicom reads it; deflated files are inflated up to a limit first.
+
+    Raises:
+        ScanReadError: damaged, or inflating without end.
+    """
+    import pydicom
+
+    with reading(file.name):
+        content = inflated(file, file.read())
+        return pydicom.dcmread(BytesIO(content), stop_before_pixels=stop_before_pixels, force=True)
+
+
+def inflated(file: ScanFile, content: bytes) -> bytes:
+    """The file with its data set inflated and called explicit little endian, where it is deflated.
+
+    pydicom inflates whatever it is given; a file of a megabyte may hold a gigabyte of zeros.
+    """
+    head: dict[int, bytes] = {}
+    start = elements.first_element(content)
+    if start is None:
+        return content
+    data = elements.walk_meta(content, start, head)
+    if head.get(elements.TRANSFER_SYNTAX, b"").rstrip(b"\0 ") != elements.DEFLATED:
+        return content
+    engine = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = engine.decompress(content[data:], _MAX_INFLATED)
+    if engine.unconsumed_tail or not engine.eof:
+        raise ScanReadError(
+            "a deflated DICOM file is cut short, or inflates without end",
+            why=f"{file.name} has {len(content)} bytes and gives {len(body)} so far",
+            todo=_EXPORT,
         )
-    return numbers
+    # The same length, so that the group length stays right; UIDs are padded with zeros.
+    meta = content[:data].replace(elements.DEFLATED, _EXPLICIT_PADDED, 1)
+    return meta + body

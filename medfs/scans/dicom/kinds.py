@@ -1,84 +1,95 @@
-"""Which images make a volume at all: one series of plain slices, and nothing else."""
+"""Which images can be planes of a volume at all."""
 
-from medfs.core.errors import GeometryError
-from medfs.scans.dicom.headers import SLICE_CLASSES, SliceHeader
+from medfs.core.errors import GeometryError, ScanReadError
+from medfs.scans.dicom.headers import Header
 
-# With two slices nothing shows whether one is missing between them.
-MIN_SLICES = 3
-_ONE_SERIES = "Put the images of one series in a folder of its own"
-
-
-def check_kinds(headers: list[SliceHeader]) -> None:
-    """Refuse what is not one series of CT, MR or PET slices.
-
-    Raises:
-        GeometryError: several series, or images of a kind that do not stack to a volume.
-    """
-    _refuse_several_series(headers)
-    for header in headers:
-        problem = _unlike_a_slice(header)
-        if problem:
-            what, why, todo = problem
-            raise GeometryError(what, why=f"{header.name}: {why}", todo=todo)
-    if len(headers) < MIN_SLICES:
-        raise GeometryError(
-            "the series is not a volume",
-            why=f"It has {len(headers)} image(s), and at least {MIN_SLICES} are needed to know "
-            "the spacing of the slices",
-            todo="Give the folder of a complete series",
-        )
+# PS3.4 B.5: the storage classes whose images stack to volumes, with their modality.
+SINGLE_FRAME = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.128": "PT",
+}
+ENHANCED = {
+    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
+    "1.2.840.10008.5.1.4.1.1.2.2": "CT",  # legacy converted
+    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
+    "1.2.840.10008.5.1.4.1.1.4.4": "MR",  # legacy converted
+    "1.2.840.10008.5.1.4.1.1.130": "PT",
+    "1.2.840.10008.5.1.4.1.1.128.1": "PT",  # legacy converted
+}
+MODALITIES = SINGLE_FRAME | ENHANCED
+_SERIES = "Give the series of original slices"
 
 
-def _refuse_several_series(headers: list[SliceHeader]) -> None:
-    series: dict[str, list[SliceHeader]] = {}
-    for header in headers:
-        series.setdefault(header.series, []).append(header)
-    if "" in series:
-        raise GeometryError(
-            "images do not say which series they belong to",
-            why=f"SeriesInstanceUID is missing in {series[''][0].name}",
-            todo="Export the series again, with its SeriesInstanceUID",
-        )
-    if len(series) > 1:
-        listed = "; ".join(
-            f"{members[0].description or 'no description'} "
-            f"({members[0].modality or 'no modality'}, {len(members)} image(s))"
-            for members in series.values()
-        )
-        raise GeometryError(
-            f"the folder holds {len(series)} series", why=f"Found: {listed}", todo=_ONE_SERIES
-        )
+def kind_name(header: Header) -> str:
+    """Name of the kind of object, e.g. `CT Image Storage`."""
+    from pydicom.uid import UID
+
+    return str(UID(header.sop_class).name) if header.sop_class else "class not stated"
 
 
-def _unlike_a_slice(header: SliceHeader) -> tuple[str, str, str] | None:
-    """(what, why, todo) if the image is no plain slice."""
-    kind = f"{header.kind or 'kind not stated'}, ImageType {'/'.join(header.image_type) or 'none'}"
-    if header.frames > 1 or header.kind.startswith("Enhanced"):
-        return (
-            "enhanced multi-frame is not read yet",
-            f"{kind}, {header.frames} frame(s)",
-            "Convert it to NIfTI, or export the series as single-frame images",
-        )
-    if "MOSAIC" in header.image_type:
-        return (
-            "a Siemens mosaic is not read yet",
-            f"{kind}: many slices tiled in one image",
-            "Convert it to NIfTI (dcm2niix does), one volume per file",
-        )
-    if not header.photometric or not header.rows or not header.columns:
-        return (
-            "an image does not say how its pixels are stored",
-            f"{kind}, {header.rows} × {header.columns} pixels",
-            "Export the series again, with its pixels",
-        )
-    if header.samples != 1 or not header.photometric.startswith("MONOCHROME"):
-        return (
+def is_mosaic(header: Header) -> bool:
+    """A Siemens mosaic: the slices of a volume as tiles of one image."""
+    return "MOSAIC" in header.image_type
+
+
+def holds_no_image(header: Header) -> bool:
+    """Reports, directories, plans and the like."""
+    return header.sop_class not in MODALITIES and "Rows" not in header.values
+
+
+def not_a_plane(header: Header) -> GeometryError | None:
+    """Why the image can be no plane of a volume, or None."""
+    kind = f"{kind_name(header)}, ImageType {header.text('ImageType') or 'none'}"
+    photometric = header.text("PhotometricInterpretation")
+    if photometric and (
+        header.values.get("SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME")
+    ):
+        return GeometryError(
             "colour images are not a scan",
-            f"{kind}, {header.photometric}, {header.samples} value(s) per pixel",
-            "Remove screenshots and reports from the folder",
+            why=f"{header.name}: {kind}, {photometric}",
+            todo="Remove screenshots and reports from the folder",
         )
     if "LOCALIZER" in header.image_type:
-        return ("the series is a localizer (scout), not a volume", kind, _ONE_SERIES)
-    if header.sop_class not in SLICE_CLASSES:
-        return ("only CT, MR and PET slices are read", kind, "Give the series of original slices")
+        return GeometryError(
+            "the series is a localizer (scout), not a volume",
+            why=f"{header.name}: {kind}",
+            todo=_SERIES,
+        )
+    if header.sop_class not in MODALITIES:
+        return GeometryError(
+            "only CT, MR and PET images are read", why=f"{header.name}: {kind}", todo=_SERIES
+        )
     return None
+
+
+def check_plane(header: Header) -> None:
+    """Refuse an image of the right kind that cannot be used.
+
+    Raises:
+        GeometryError: several frames in a class that has one, or no say how pixels are stored.
+        ScanReadError: no pixels.
+    """
+    again = "Export the series again, with its pixels"
+    described = ("PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored")
+    lacking = [k for k in described if not header.values.get(k)]
+    if lacking:
+        raise GeometryError(
+            "an image does not say how its pixels are stored",
+            why=f"{header.name} lacks {', '.join(lacking)}",
+            todo=again,
+        )
+    if not header.has_pixels:
+        raise ScanReadError("an image has no pixels", why=f"{header.name} ends before", todo=again)
+    if header.sop_class in SINGLE_FRAME and header.frames != 1:
+        raise GeometryError(
+            "an image of a single-frame class declares several frames",
+            why=f"{header.name}: {kind_name(header)}, {header.frames} frames",
+            todo=again,
+        )
+    if "ModalityLUTSequence" in header.values:
+        raise ScanReadError(
+            "the intensities need a lookup table, which is not read",
+            why=f"{header.name} has a ModalityLUTSequence",
+            todo="Export the series with a linear rescale",
+        )

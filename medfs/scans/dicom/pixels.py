@@ -1,167 +1,153 @@
-"""Pixels of a sorted series: decoded, rescaled and stacked."""
+"""Planes to voxels: read, decode, rescale, each plane once and straight to its place."""
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
-import pydicom
 from jaxtyping import Shaped
-from pydicom.dataset import Dataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
 
-from medfs.core.errors import GeometryError, MissingExtraError, ScanReadError
-from medfs.scans.dicom.headers import SliceHeader
-from medfs.scans.dicom.values import clear_unused_bits, is_hounsfield, rescale
-from medfs.scans.guards import read_bytes, reading
+from medfs.core.errors import GeometryError, ScanReadError
+from medfs.scans.dicom.decode import check_size, decode
+from medfs.scans.dicom.frames import Frame
+from medfs.scans.dicom.headers import Header
 
 _WORKERS = 2
-# No codec of a real image saves more than this, and an empty image needs little anyway.
-_MAX_COMPRESSION, _ALWAYS_ALLOWED = 1000, 1 << 25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Slice:
-    """Stored values (row, column) with what turns them into intensities."""
-
-    stored: Shaped[np.ndarray, "row column"]
-    slope: float
-    intercept: float
-    is_hounsfield: bool
-    is_lossy: bool
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stack:
-    """Intensities (column, row, slice), whether all are Hounsfield units, lossy, and the hash."""
+class Planes:
+    """Intensities (column, row, slice), first axis fastest in memory, and the hash of the files."""
 
     voxels: Shaped[np.ndarray, "column row slice"]
-    is_hounsfield: bool
-    is_lossy: bool
     sha256: str
 
 
-def read_pixels(headers: Sequence[SliceHeader]) -> Stack:
-    """Decode the images in the order given and apply each one's Modality LUT (PS3.3 C.11.1).
+class _TooLargeError(Exception):
+    """A value does not fit 16 bits."""
+
+
+def read_planes(frames: Sequence[Frame], flips: tuple[bool, bool, bool]) -> Planes:
+    """Decode the planes in the order given and apply each one's rescale (PS3.3 C.11.1).
 
     The result is int16 where every slope is 1, intercepts are whole numbers and the values fit;
     float32 otherwise. Padding values stay as they are.
 
+    Args:
+        frames: of one size, in the order of the stack.
+        flips: which of column, row and slice axis to turn round.
+
     Raises:
-        ScanReadError: truncated or damaged pixels, a non-linear lookup table.
+        ScanReadError: truncated or damaged pixels.
         MissingExtraError: the decoder of the transfer syntax is not installed.
     """
+    for header in {id(f.header): f.header for f in frames}.values():
+        check_size(header)
+    whole = all(f.slope == 1 and f.intercept == round(f.intercept) for f in frames)
+    try:
+        return _read(frames, flips, np.dtype(np.int16 if whole else np.float32))
+    except _TooLargeError:
+        return _read(frames, flips, np.dtype(np.float32))
+
+
+def _read(
+    frames: Sequence[Frame], flips: tuple[bool, bool, bool], dtype: np.dtype[np.generic]
+) -> Planes:
+    first = frames[0]
+    voxels = np.empty((len(frames), first.rows, first.columns), dtype)
+    places: dict[int, list[int]] = {}
+    for k, frame in enumerate(frames):
+        places.setdefault(id(frame.header), []).append(k)
+
+    def fill(indices: list[int]) -> bytes:
+        header = frames[indices[0]].header
+        content = header.file.read()
+        stored = _stored(header, content)
+        for k in indices:
+            place = len(frames) - 1 - k if flips[2] else k
+            _place(voxels[place], _turned(_cut(stored, frames[k]), flips), frames[k])
+        return content
+
     digest = hashlib.sha256()
-    slices: list[_Slice] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for image in pool.map(_read_slice, headers):
-            digest.update(image.content)
-            slices.append(image)
-    return Stack(
-        _stack(slices),
-        all(s.is_hounsfield for s in slices),
-        any(s.is_lossy for s in slices),
-        digest.hexdigest(),
-    )
+        for content in _bounded(pool, fill, list(places.values())):
+            digest.update(content)
+    return Planes(voxels.transpose(2, 1, 0), digest.hexdigest())
 
 
-def _stack(slices: list[_Slice]) -> Shaped[np.ndarray, "column row slice"]:
-    rows, columns = slices[0].stored.shape
-    dtype = np.int16 if _fits_int16(slices) else np.float32
-    voxels = np.empty((columns, rows, len(slices)), dtype)
-    for k, image in enumerate(slices):
-        voxels[:, :, k] = (image.stored * np.float64(image.slope) + image.intercept).T
-    return voxels
+def _bounded(
+    pool: ThreadPoolExecutor, fill: Callable[[list[int]], bytes], jobs: list[list[int]]
+) -> Iterator[bytes]:
+    """Results in order, with only a few files in memory at a time."""
+    waiting: list[Future[bytes]] = []
+    for job in jobs:
+        waiting.append(pool.submit(fill, job))
+        if len(waiting) > 2 * _WORKERS:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
 
 
-def _fits_int16(slices: list[_Slice]) -> bool:
-    limits = np.iinfo(np.int16)
-    return all(
-        s.slope == 1
-        and s.intercept == round(s.intercept)
-        and limits.min <= int(s.stored.min()) + s.intercept
-        and int(s.stored.max()) + s.intercept <= limits.max
-        for s in slices
-    )
-
-
-def _read_slice(header: SliceHeader) -> _Slice:
-    content = read_bytes(header.path)
-    with reading(header.name):
-        dataset = pydicom.dcmread(BytesIO(content))
-        _check_size(header, dataset, len(content))
-        _check_codec(header, dataset)
-        stored = clear_unused_bits(_decode(header, dataset), dataset)
-        if stored.shape != (header.rows, header.columns):
-            raise GeometryError(
-                "an image changed while it was read, or its pixels do not fit its header",
-                why=f"{header.name} decodes to {stored.shape}",
-            )
-        slope, intercept = rescale(header.name, dataset)
-        return _Slice(
-            stored,
-            slope,
-            intercept,
-            is_hounsfield(dataset),
-            dataset.get("LossyImageCompression") == "01",
-            content,
-        )
-
-
-def _check_size(header: SliceHeader, dataset: Dataset, size: int) -> None:
-    """Compare what the header declares with the bytes that are there, before decoding."""
-    allocated = int(dataset.get("BitsAllocated") or 0)
-    declared = header.rows * header.columns * allocated // 8
-    if "PixelData" not in dataset or not declared:
-        raise ScanReadError(
-            "an image has no pixels",
-            why=f"{header.name} declares {header.rows} × {header.columns} pixels of {allocated} "
-            f"bits, and pixel data are {'there' if 'PixelData' in dataset else 'missing'}",
+def _stored(header: Header, content: bytes) -> Shaped[np.ndarray, "frame row column"]:
+    rows, columns = int(header.values["Rows"]), int(header.values["Columns"])
+    stored = decode(header, content)
+    if stored.size != header.frames * rows * columns:
+        raise GeometryError(
+            "an image changed while it was read, or its pixels do not fit its header",
+            why=f"{header.name} decodes to {stored.shape}",
             todo="Export or copy the series again",
         )
-    packed = UID(dataset.file_meta.TransferSyntaxUID).is_compressed
-    found = len(dataset.PixelData)
-    allowed = max(size * _MAX_COMPRESSION, _ALWAYS_ALLOWED) if packed else found
-    if declared > allowed:
+    return _used_bits(stored, header).reshape(header.frames, rows, columns)
+
+
+def _used_bits(
+    stored: Shaped[np.ndarray, "*shape"], header: Header
+) -> Shaped[np.ndarray, "*shape"]:
+    """Keep BitsStored bits and extend the sign: old files keep overlays above (PS3.5 8.1.1)."""
+    bits = int(header.values["BitsStored"])
+    high = int(header.values.get("HighBit", bits - 1))
+    unused = stored.dtype.itemsize * 8 - bits
+    if stored.dtype.kind not in "iu" or unused < 0 or high != bits - 1:
         raise ScanReadError(
-            "the pixels of an image are truncated",
-            why=f"{header.name} declares {declared} bytes and holds {found}",
-            todo="Export or copy the series again",
+            "the number format of the pixels is unusual",
+            why=f"{header.name}: {bits} bits stored, high bit {high}, decoded as {stored.dtype}",
+            todo="Export the series again in another format",
         )
+    return (stored << unused) >> unused if unused else stored
 
 
-def _check_codec(header: SliceHeader, dataset: Dataset) -> None:
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    if not syntax.is_compressed:
+def _cut(
+    stored: Shaped[np.ndarray, "frame row column"], frame: Frame
+) -> Shaped[np.ndarray, "row column"]:
+    if frame.tile is None:
+        return stored[frame.index]
+    across = stored.shape[2] // frame.columns
+    row, column = divmod(frame.tile, across)
+    return stored[
+        0,
+        row * frame.rows : (row + 1) * frame.rows,
+        column * frame.columns : (column + 1) * frame.columns,
+    ]
+
+
+def _turned(
+    plane: Shaped[np.ndarray, "row column"], flips: tuple[bool, bool, bool]
+) -> Shaped[np.ndarray, "row column"]:
+    return plane[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
+
+
+def _place(
+    target: Shaped[np.ndarray, "row column"],
+    stored: Shaped[np.ndarray, "row column"],
+    frame: Frame,
+) -> None:
+    if target.dtype == np.float32:
+        target[...] = stored * np.float64(frame.slope) + frame.intercept
         return
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError as error:
-        raise ScanReadError(
-            "the compression of an image is not supported",
-            why=f"{header.name} uses {syntax.name}",
-            todo="Export the series uncompressed (Explicit VR Little Endian)",
-        ) from error
-    if not available:
-        raise MissingExtraError(
-            "a decoder for compressed DICOM images is not installed",
-            why=f"{header.name} uses {syntax.name}",
-            todo="Run: pip install 'medfs[codecs]'",
-        )
-
-
-def _decode(header: SliceHeader, dataset: Dataset) -> Shaped[np.ndarray, "row column"]:
-    try:
-        return np.asarray(dataset.pixel_array)
-    except MemoryError:
-        raise
-    except Exception as error:  # each decoder has its own classes
-        raise ScanReadError(
-            "the pixels of an image are truncated or damaged",
-            why=f"{header.name}: {error}",
-            todo="Export or copy the series again",
-        ) from error
+    shift, limits = int(frame.intercept), np.iinfo(np.int16)
+    low, high = int(stored.min()), int(stored.max())
+    if low + shift < limits.min or high + shift > limits.max:
+        raise _TooLargeError
+    # Wrapping addition is exact here: the sum fits, whatever 16 bits hold on the way.
+    np.add(stored, np.array(shift).astype(np.int16), out=target, casting="unsafe", dtype=np.int16)

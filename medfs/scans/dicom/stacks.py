@@ -1,0 +1,277 @@
+"""One series to the volumes it holds, or the reason why it holds none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medfs.core.errors import GeometryError, UserError
+from medfs.scans.dicom.enhanced import enhanced_frames
+from medfs.scans.dicom.frames import Frame, single_frame
+from medfs.scans.dicom.geometry import (
+    COSINE_TOLERANCE,
+    MM_TOLERANCE,
+    by_height,
+    check_placed,
+    grid_of,
+    plane_of,
+    tilt_degrees,
+)
+from medfs.scans.dicom.headers import Header
+from medfs.scans.dicom.kinds import ENHANCED, MODALITIES, check_plane, is_mosaic, not_a_plane
+from medfs.scans.dicom.mosaic import mosaic_frames
+from medfs.scans.dicom.repeats import split_repeats
+from medfs.scans.grids import Affine
+
+# With two slices nothing shows whether one is missing between them.
+MIN_SLICES = 3
+# A series of more directions than this is a set of projections.
+_MAX_GRIDS = 8
+_ONE_STACK = "Keep the images of one parallel stack in the folder, and move the others away"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """Planes that make one volume, or several volumes on one grid.
+
+    Attributes:
+        header: of one of its images, for what all share.
+        volumes: planes sorted along the slice normal, a tuple for each volume.
+        labels: what tells the volumes apart; one empty text where there is one.
+        affine: (column, row, slice) to RAS+ mm.
+        component: magnitude, phase, real or imaginary where the images say, else empty.
+    """
+
+    header: Header
+    volumes: tuple[tuple[Frame, ...], ...]
+    labels: tuple[str, ...]
+    affine: Affine
+    component: str = ""
+
+    @property
+    def modality(self) -> str:
+        return MODALITIES[self.header.sop_class]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Columns, rows and slices."""
+        first = self.volumes[0][0]
+        return first.columns, first.rows, len(self.volumes[0])
+
+    @property
+    def tilt(self) -> float:
+        """Degrees by which the stack leans (gantry tilt)."""
+        return tilt_degrees(self.affine)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoVolume:
+    """Images of a series that make no volume.
+
+    Attributes:
+        header: of one of the images.
+        count: how many images.
+        error: why, for the user.
+        by_nature: they never were a volume (localizer, report, single image), so that leaving them
+            out loses nothing; False where something is wrong with what should be a volume.
+    """
+
+    header: Header
+    count: int
+    error: UserError
+    by_nature: bool
+
+
+Candidate = Stack | NoVolume
+
+
+def candidates(headers: Sequence[Header]) -> list[Candidate]:
+    """What the images of one series make. Nothing is raised: problems are candidates too."""
+    found: list[Candidate] = []
+    planes: list[Header] = []
+    for header in headers:
+        error = not_a_plane(header)
+        if error is None:
+            planes.append(header)
+        elif not any(isinstance(f, NoVolume) and f.error.what == error.what for f in found):
+            same = sum(str(getattr(not_a_plane(h), "what", "")) == error.what for h in headers)
+            found.append(NoVolume(header, same, error, by_nature=True))
+    if planes:
+        found.extend(_of_planes(planes))
+    return found
+
+
+def _of_planes(headers: list[Header]) -> list[Candidate]:
+    try:
+        frames = [frame for header in headers for frame in _frames(header)]
+        _check_series(headers)
+        if len(frames) < MIN_SLICES:
+            return [NoVolume(headers[0], len(headers), _too_few(frames), by_nature=True)]
+        check_placed(frames)
+        return [_stack(g) for group in _by_component(frames) for g in _by_grid(group)]
+    except UserError as error:
+        return [NoVolume(headers[0], len(headers), error, by_nature=False)]
+
+
+def _frames(header: Header) -> list[Frame]:
+    check_plane(header)
+    if header.sop_class in ENHANCED:
+        return enhanced_frames(header)
+    return mosaic_frames(header) if is_mosaic(header) else [single_frame(header)]
+
+
+def _check_series(headers: list[Header]) -> None:
+    if not headers[0].text("SeriesInstanceUID"):
+        raise GeometryError(
+            "images do not say which series they belong to",
+            why=f"SeriesInstanceUID is missing in {headers[0].name}",
+            todo="Export the series again, with its SeriesInstanceUID",
+        )
+    for header in headers[1:]:
+        if header.sop_class != headers[0].sop_class:
+            raise GeometryError(
+                "the images of a series are of different kinds",
+                why=f"{headers[0].name} and {header.name} differ in SOPClassUID",
+                todo=_ONE_STACK,
+            )
+
+
+def _too_few(frames: list[Frame]) -> GeometryError:
+    return GeometryError(
+        "the series is not a volume",
+        why=f"It has {len(frames)} image(s), and at least {MIN_SLICES} are needed to know the "
+        "spacing of the slices",
+        todo="Give the folder of a complete series",
+    )
+
+
+def _by_component(frames: list[Frame]) -> list[list[Frame]]:
+    """Magnitude, phase and derived maps of one series are volumes of their own."""
+    groups: dict[tuple[str, str], list[Frame]] = {}
+    for frame in frames:
+        key = (str(frame.keys.get("component", "")), str(frame.keys.get("frame type", "")))
+        groups.setdefault(key, []).append(frame)
+    return list(groups.values())
+
+
+def _by_grid(frames: list[Frame]) -> list[list[Frame]]:
+    """Parallel stacks of one size, if the images fall into such; else all of them together."""
+    groups: list[list[Frame]] = []
+    for frame in frames:
+        home = next((g for g in groups if _same_grid(g[0], frame)), None)
+        if home is not None:
+            home.append(frame)
+        elif len(groups) < _MAX_GRIDS:
+            groups.append([frame])
+        else:
+            return [frames]
+    return groups if all(len(g) >= MIN_SLICES for g in groups) else [frames]
+
+
+def _same_grid(one: Frame, other: Frame) -> bool:
+    if (one.rows, one.columns) != (other.rows, other.columns):
+        return False
+    if one.header.text("FrameOfReferenceUID") != other.header.text("FrameOfReferenceUID"):
+        return False
+    pairs = ((one.orientation, other.orientation), (one.pixel_spacing, other.pixel_spacing))
+    return all(
+        a is not None and b is not None and float(np.abs(a - b).max()) <= COSINE_TOLERANCE
+        for a, b in pairs
+    )
+
+
+def _stack(frames: list[Frame]) -> Candidate:
+    header = frames[0].header
+    try:
+        _check_one_grid(frames)
+        plane = plane_of(frames[0])
+        levels = by_height(frames, plane.normal)
+        if len(levels) < MIN_SLICES:
+            return NoVolume(header, _files(frames), _flat(frames, levels), by_nature=True)
+        volumes, labels = ([[level[0] for level in levels]], [""])
+        if len(levels) < len(frames):
+            volumes, labels = split_repeats(levels)
+        else:
+            _check_not_mixed(volumes[0])
+        grids = [grid_of(volume, plane) for volume in volumes]
+        _check_same_place(grids, labels)
+    except UserError as error:
+        return NoVolume(header, _files(frames), error, by_nature=False)
+    component = str(frames[0].keys.get("component", ""))
+    return Stack(header, tuple(map(tuple, volumes)), tuple(labels), grids[0], component)
+
+
+def _files(frames: list[Frame]) -> int:
+    return len({id(f.header) for f in frames})
+
+
+def _flat(frames: list[Frame], levels: list[list[Frame]]) -> GeometryError:
+    heights = len(levels)
+    return GeometryError(
+        "the series is not a volume",
+        why=f"Its {len(frames)} image(s) lie at the same position, or at {heights} positions; at "
+        f"least {MIN_SLICES} are needed",
+        todo="Give the folder of a complete series",
+    )
+
+
+def _check_not_mixed(frames: list[Frame]) -> None:
+    """Echoes or b-values that take turns along the stack are no volume."""
+    for name in ("EchoTime", "b-value"):
+        values = {f.keys.get(name) for f in frames}
+        if len(values) > 1:
+            shown = ", ".join(sorted(map(str, values))[:5])
+            raise GeometryError(
+                f"the slices of the stack differ in {name}",
+                why=f"{name} takes {len(values)} values: {shown}",
+                todo="Keep the images of one echo or b-value in the folder",
+            )
+
+
+def _check_same_place(grids: list[Affine], labels: list[str]) -> None:
+    for grid, label in zip(grids[1:], labels[1:], strict=True):
+        off = float(np.abs(grid - grids[0]).max())
+        if off > 0.05:
+            raise GeometryError(
+                "the volumes of a 4D series do not lie in the same place",
+                why=f"That of {label} is off by {off:.2f} mm",
+                todo="Put the images of one time, echo or b-value in a folder of their own",
+            )
+
+
+def _check_one_grid(frames: list[Frame]) -> None:
+    """Refuse planes of different direction, frame of reference, size or spacing."""
+    first = frames[0]
+    for what, attribute, tolerance in (
+        ("ImageOrientationPatient", "orientation", COSINE_TOLERANCE),
+        ("PixelSpacing", "pixel_spacing", MM_TOLERANCE),
+        ("Rows", "rows", 0.0),
+        ("Columns", "columns", 0.0),
+    ):
+        values = np.array([np.atleast_1d(getattr(f, attribute)) for f in frames], dtype=float)
+        off = np.abs(values - values[0]).max(axis=1)
+        if off.max() > tolerance:
+            other = int(np.argmax(off > tolerance))
+            one, two = (getattr(f, attribute) for f in (first, frames[other]))
+            raise _differs(what, first, frames[other], _plain(one), _plain(two))
+    for other_frame in frames[1:]:
+        uids = [f.header.text("FrameOfReferenceUID") for f in (first, other_frame)]
+        if uids[0] != uids[1]:
+            raise _differs("FrameOfReferenceUID", first, other_frame, *uids)
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _differs(what: str, first: Frame, other: Frame, one: object, two: object) -> GeometryError:
+    kinds = {
+        "ImageOrientationPatient": "the images do not lie parallel to each other "
+        "(a localizer among them, or rotating projections)",
+        "FrameOfReferenceUID": "the images do not share one coordinate system",
+    }
+    return GeometryError(
+        kinds.get(what, "the images differ in size or pixel spacing"),
+        why=f"{what} is {one} in {first.name} and {two} in {other.name}",
+        todo=_ONE_STACK,
+    )

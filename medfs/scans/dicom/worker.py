@@ -1,0 +1,60 @@
+"""The process in which compressed images are decoded; started by `sandbox`, never imported.
+
+Requests come on stdin: 8 bytes of length, then a DICOM file. Answers go to stdout: 8 bytes of
+length and a JSON object, then, if it holds a `shape`, the values in C order.
+"""
+
+import json
+import os
+import sys
+from io import BytesIO
+from typing import BinaryIO
+
+LENGTH_BYTES = 8
+MEMORY_LIMIT = 6 << 30
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit; the time limit holds there too
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _answer(out: BinaryIO, head: dict[str, object], body: bytes = b"") -> None:
+    text = json.dumps(head).encode()
+    out.write(len(text).to_bytes(LENGTH_BYTES, "little") + text + body)
+    out.flush()
+
+
+def main() -> None:
+    """Decode until stdin ends."""
+    _limit_memory()
+    import warnings
+
+    import numpy as np
+    import pydicom
+
+    warnings.simplefilter("ignore")
+    requests = sys.stdin.buffer
+    # Native code may print: what it prints must not get between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(2, 1)
+    while head := requests.read(LENGTH_BYTES):
+        content = requests.read(int.from_bytes(head, "little"))
+        try:
+            array = np.ascontiguousarray(pydicom.dcmread(BytesIO(content), force=True).pixel_array)
+            native = array.astype(array.dtype.newbyteorder("="), copy=False)
+            shape, dtype = list(native.shape), native.dtype.str
+        except Exception as error:  # whatever a decoder raises is told to the parent
+            _answer(answers, {"error": f"{type(error).__name__}: {error}"[:500]})
+            continue
+        _answer(answers, {"shape": shape, "dtype": dtype}, native.tobytes())
+
+
+if __name__ == "__main__":
+    main()
