@@ -107,7 +107,7 @@ def _cases(root: Path, only: str) -> Iterator[Case]:
             alone = name in reader_tools.ONE_FILE_EACH
             for group in [(f,) for f in files] if alone else [files] * bool(files):
                 label = f"{name}/{group[0].name}" if alone else name
-                if only in label and _is_image(group[0]):
+                if only in label and any(map(_is_image, group)):
                     yield Case(label, group, References.of(folder, top, group[0]))
 
 

@@ -50,11 +50,23 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() == ".zip"
 
 
+def first_element(block: bytes) -> int | None:
+    """Offset of the first element of what may be a DICOM file; None if it cannot be one.
+
+    It lies behind preamble and prefix (PS3.10 7.1), or at 0: old archives leave out preamble,
+    prefix and file meta information, and their files begin with group 8.
+    """
+    if block[128:132] == b"DICM":
+        return 132
+    bare = len(block) >= 8 and block[:2] in (b"\x02\0", b"\x08\0") and block[3] == 0
+    return 0 if bare else None
+
+
 def is_dicom(path: Path) -> bool:
-    """Whether the file has the DICOM prefix after its preamble (PS3.10 7.1)."""
+    """Whether the file begins as DICOM does: with its prefix (PS3.10 7.1), or without as of old."""
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            return first_element(file.read(140)) is not None
     except OSError:
         return False
 

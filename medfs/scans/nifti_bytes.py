@@ -79,7 +79,7 @@ def _inflate(raw: Buffer, limit: int) -> Buffer:
 def _inflate_member(
     packed: memoryview, place: int, content: Buffer, filled: int
 ) -> tuple[int, int]:
-    """Inflate the gzip member at `place`; the new counts of bytes in `content` and of bytes read."""
+    """Inflate the gzip member at `place`; the new number of bytes in `content`, and its end."""
     from isal import isal_zlib
 
     engine = isal_zlib.decompressobj(_GZIP)

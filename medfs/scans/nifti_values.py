@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 from medfs.core.errors import ScanReadError
 
 # Voxels that are looked at together where a full copy would cost too much memory.
-_SLAB = 1 << 20
+_SLAB = 1 << 18
 
 
 def native(stored: Shaped[np.ndarray, "voxel"]) -> Shaped[np.ndarray, "voxel"]:

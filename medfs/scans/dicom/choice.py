@@ -112,7 +112,9 @@ def _prefer(
     if options.component is None and together and len(magnitude) == 1:
         rest = [(s, "not magnitude") for s in stacks if s is not magnitude[0]]
         return magnitude[0], "the magnitude images of the series", rest
-    for rule in options.prefer:
+    studies = {s.header.text("StudyInstanceUID") for s in stacks}
+    # Preferences decide between series of one study: never between patients.
+    for rule in options.prefer if len(studies) == 1 else ():
         measure = _MEASURES[rule]
         best = min(measure(s) for s in stacks)
         first = [s for s in stacks if measure(s) == best]

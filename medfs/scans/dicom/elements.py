@@ -9,6 +9,8 @@ representations, nested UN) gives None: pydicom reads those files.
 from dataclasses import dataclass
 from struct import Struct
 
+from medfs.scans.names import first_element
+
 _GROUP_ELEMENT, _LENGTH = Struct("<HH"), Struct("<I")
 _SHORT = Struct("<HH2sH")
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
@@ -69,17 +71,6 @@ def walk(block: bytes, size: int, wanted: frozenset[int]) -> Elements | None:
         return None
     explicit = syntax != IMPLICIT_LITTLE if syntax else block[start + 4 : start + 6] in _VRS
     return _walk_data(block, size, start, wanted, values, explicit=explicit)
-
-
-def first_element(block: bytes) -> int | None:
-    """Offset of the first element: behind preamble and prefix (PS3.10 7.1), or 0 without them."""
-    if block[128:132] == b"DICM":
-        return 132
-    if len(block) < 8:
-        return None
-    group, element = _GROUP_ELEMENT.unpack_from(block)
-    # Old archives leave out preamble, prefix and file meta information: the first group is then 8.
-    return 0 if group in (_META_GROUP, 0x0008) and element < 0x0100 else None
 
 
 def walk_meta(block: bytes, position: int, values: dict[int, bytes]) -> int:

@@ -9,6 +9,7 @@ from medfs.core.errors import GeometryError, ScanReadError
 from medfs.scans.dicom import elements, tags
 from medfs.scans.files import ScanFile
 from medfs.scans.guards import reading
+from medfs.scans.names import first_element
 
 # Most headers are smaller; a longer one is read again in larger pieces.
 _FIRST_BLOCK = 1 << 15
@@ -77,7 +78,7 @@ def read_header(file: ScanFile) -> Header | str:
     """
     with reading(file.name):
         block = file.read(0, _FIRST_BLOCK)
-        if elements.first_element(block) is None:
+        if first_element(block) is None:
             return "not a DICOM file"
         try:
             found = _walk(file, block)
@@ -158,7 +159,7 @@ def inflated(file: ScanFile, content: bytes) -> bytes:
     pydicom inflates whatever it is given; a file of a megabyte may hold a gigabyte of zeros.
     """
     head: dict[int, bytes] = {}
-    start = elements.first_element(content)
+    start = first_element(content)
     if start is None:
         return content
     data = elements.walk_meta(content, start, head)
