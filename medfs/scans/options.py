@@ -22,6 +22,7 @@ _RANGES = ("slices", "thickness_mm")
 _ALLOWED: dict[str, tuple[Any, ...]] = {
     "suv": (True, False),
     "tilt": TILTS,
+    "few_slices": ("refuse", "keep"),
     "component": (*COMPONENTS, None),
 }
 
@@ -44,6 +45,8 @@ class ReadOptions:
         volume: of a 4D series: `first`, `mean`, or an index from 0; None refuses it.
         tilt: what to do with a tilted gantry: `keep` the sheared grid and its voxels, `correct` it
             by resampling to right angles, or `refuse`.
+        few_slices: `keep` reads one or two slices too, with the distance that a header states or
+            that the two have: nothing shows whether slices are missing between them.
         suv: PET as standardised uptake values by body weight (g/ml) instead of stored units.
     """
 
@@ -59,6 +62,7 @@ class ReadOptions:
     prefer: tuple[str, ...] = ()
     volume: str | int | None = None
     tilt: str = "keep"
+    few_slices: str = "refuse"
     suv: bool = False
 
     def excludes(self, facts: dict[str, Any]) -> str | None:

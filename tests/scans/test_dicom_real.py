@@ -33,6 +33,7 @@ def test_ct_head_equals_its_reference(shared):
 
 
 GE = "vendor_series/ge"
+SINGLE = f"{GE}/anatomical/001_single_slice"
 VENDORS = [
     "anatomical/001",
     "anatomical/001_implicit",
@@ -182,6 +183,21 @@ def best_row_correlation(volume, other, affine):
 def test_real_series_that_must_be_refused(shared, folder, words):
     with pytest.raises(GeometryError, match=words):
         read_series(shared / "dicom" / folder)
+
+
+@pytest.mark.shared
+def test_two_slices_are_read_where_that_is_asked_for(shared):
+    root, keep = shared / "dicom/refuse/slicecount", ReadOptions(few_slices="keep")
+    volume = read_series(root / "001", keep)
+    assert_equals(volume, root / "001_ground_truth.nii.gz")
+    assert any("cannot be checked" in why for _, why in volume.provenance.notes)
+
+
+@pytest.mark.shared
+def test_the_thickness_of_a_single_slice_is_not_made_up(shared):
+    """The reference says 1 mm, but the header neither thickness nor distance of slices."""
+    with pytest.raises(GeometryError, match=r"not a volume.*complete series\.$"):
+        read_series(shared / "dicom" / SINGLE, ReadOptions(few_slices="keep"))
 
 
 @pytest.mark.shared

@@ -33,7 +33,7 @@ def choose(index: Index, options: ReadOptions) -> Choice:
         GeometryError: nothing usable, or no clear choice; all candidates are listed.
         ScanReadError: no image at all, or a damaged file that may belong to the volume.
     """
-    fitting, excluded = _apply_rules(index.candidates, options)
+    fitting, excluded = _apply_rules(_with_few(index.candidates, options), options)
     stacks = [c for c in fitting if isinstance(c, Stack)]
     others = [c for c in fitting if isinstance(c, NoVolume)]
     broken = [c for c in others if not c.by_nature]
@@ -72,6 +72,12 @@ def label(candidate: Candidate) -> str:
     number = header.text("SeriesNumber")
     name = header.text("SeriesDescription") or "no description"
     return f"series {number or '?'} '{name}' ({', '.join(parts)})"
+
+
+def _with_few(found: Sequence[Candidate], options: ReadOptions) -> list[Candidate]:
+    """Stacks of one or two slices count as volumes where that is asked for."""
+    keep = options.few_slices == "keep"
+    return [c.few if isinstance(c, NoVolume) and c.few and keep else c for c in found]
 
 
 def _apply_rules(

@@ -120,6 +120,26 @@ def grid_of(ordered: list[Frame], plane: Plane) -> Affine:
     return affine
 
 
+def single_grid(frame: Frame, plane: Plane) -> Affine:
+    """The affine of one slice, as thick as its header says.
+
+    Raises:
+        GeometryError: the header states no thickness.
+    """
+    stated = [frame.header.number(k) for k in ("SpacingBetweenSlices", "SliceThickness")]
+    thickness = next((v for v in stated if v is not None and v > 0), None)
+    if thickness is None or frame.position is None:
+        raise GeometryError("the slice does not state its thickness", why=frame.name, todo=_EXPORT)
+    affine = np.eye(4)
+    affine[:3, 0] = plane.row * plane.spacing[1]
+    affine[:3, 1] = plane.column * plane.spacing[0]
+    affine[:3, 2] = plane.normal * thickness
+    affine[:3, 3] = frame.position
+    affine = _LPS_TO_RAS @ affine
+    check_affine(affine)
+    return affine
+
+
 def tilt_degrees(affine: Affine) -> float:
     """Angle between the direction of the stack and the normal of its slices."""
     normal = np.cross(affine[:3, 0], affine[:3, 1])

@@ -15,7 +15,7 @@ from medfs.core.volumes import Provenance, Volume
 from medfs.scans.dicom.choice import Choice, choose
 from medfs.scans.dicom.index import index_files
 from medfs.scans.dicom.pixels import Planes, read_planes
-from medfs.scans.dicom.stacks import Stack
+from medfs.scans.dicom.stacks import MIN_SLICES, Stack
 from medfs.scans.files import ScanFile, find_files
 from medfs.scans.grids import Affine, to_ras
 from medfs.scans.guards import reading
@@ -132,6 +132,8 @@ def _provenance(choice: Choice, sha256: str, notes: list[tuple[str, str]]) -> Pr
     found = [*notes]
     if stack.header.text("LossyImageCompression") == "01":
         found.append(("compression", "the images were compressed with loss"))
+    if stack.shape[2] < MIN_SLICES:
+        found.append(("slices", f"only {stack.shape[2]}: their distance cannot be checked"))
     if stack.tilt > MAX_SHEAR_DEGREES:
         found.append(("tilt", f"the stack leans by {stack.tilt:.2f}° (gantry tilt)"))
     return Provenance(

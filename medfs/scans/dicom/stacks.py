@@ -15,6 +15,7 @@ from medfs.scans.dicom.geometry import (
     check_placed,
     grid_of,
     plane_of,
+    single_grid,
     tilt_degrees,
 )
 from medfs.scans.dicom.headers import Header
@@ -72,6 +73,7 @@ class NoVolume:
         header: of one of the images.
         count: how many images.
         error: why, for the user.
+        few: one or two slices as a stack, for those who ask for it.
         by_nature: they never were a volume (localizer, report, single image), so that leaving them
             out loses nothing; False where something is wrong with what should be a volume.
     """
@@ -80,6 +82,7 @@ class NoVolume:
     count: int
     error: UserError
     by_nature: bool
+    few: Stack | None = None
 
 
 Candidate = Stack | NoVolume
@@ -106,7 +109,9 @@ def _of_planes(headers: list[Header]) -> list[Candidate]:
         frames = [frame for header in headers for frame in _frames(header)]
         _check_series(headers)
         if len(frames) < MIN_SLICES:
-            return [NoVolume(headers[0], len(headers), _too_few(frames), by_nature=True)]
+            few = _few(frames)
+            error = _too_few(frames, few)
+            return [NoVolume(headers[0], len(headers), error, by_nature=True, few=few)]
         check_placed(frames)
         return [_stack(g) for group in _by_component(frames) for g in _by_grid(group)]
     except UserError as error:
@@ -136,12 +141,30 @@ def _check_series(headers: list[Header]) -> None:
             )
 
 
-def _too_few(frames: list[Frame]) -> GeometryError:
+def _few(frames: list[Frame]) -> Stack | None:
+    """One or two slices on the grid that their header states, if they lie on one."""
+    try:
+        check_placed(frames)
+        _check_one_grid(frames)
+        plane = plane_of(frames[0])
+        levels = by_height(frames, plane.normal)
+        if len(levels) < len(frames):
+            return None
+        ordered = [level[0] for level in levels]
+        grid = grid_of(ordered, plane) if len(ordered) > 1 else single_grid(ordered[0], plane)
+    except UserError:
+        return None
+    component = str(frames[0].keys.get("component", ""))
+    return Stack(frames[0].header, (tuple(ordered),), ("",), grid, component)
+
+
+def _too_few(frames: list[Frame], few: Stack | None) -> GeometryError:
     return GeometryError(
         "the series is not a volume",
         why=f"It has {len(frames)} image(s), and at least {MIN_SLICES} are needed to know the "
         "spacing of the slices",
-        todo="Give the folder of a complete series",
+        todo="Give the folder of a complete series"
+        + (", or read it with the rule few_slices: keep" if few else ""),
     )
 
 
