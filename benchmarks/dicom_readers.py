@@ -25,14 +25,17 @@ Written by `benchmarks/dicom_readers.py`, which says below what was compared wit
 
 - equal: after both are in RAS order, every voxel is that of the reference and no number of the
   affine differs by more than 0.0001.
-- affine off: the same voxels; the largest displacement of a corner of the volume, in mm.
+- voxels equal: with the largest displacement of a corner of the volume, in mm; or but for one
+  factor, where a converter applies a vendor's private scaling.
 - refused: an error, with its first clause.
 - read: there is no reference to hold it against. What `refuse/` holds are series that are no
   regular volume (slices missing, mixed or rotating): there, refusing is right.
 - several volumes: more than one file, or a fourth axis; "equal" then means all of them. medfs
   refuses such series until it is told which volume is meant; here it was asked for each.
 
-References are conversions by dcm2niix and dicom2nifti that come with the data.
+References are conversions by dcm2niix and dicom2nifti that come with the data. That of the tilted
+stack keeps the distance between planes as spacing along the leaning axis: by its affine the last
+slice is 6.85 mm from where its ImagePositionPatient says. Readers that follow the slices differ.
 """
 
 

@@ -96,6 +96,13 @@ def _compared(image: Image, expected: Image) -> str:
         return f"wrong: {shapes[0]} voxels instead of {shapes[1]}"
     moved = _displacement(voxels.shape, affine, place)
     off = f"affine off by {moved:.3g} mm"
+    factor = float(
+        wanted.ravel() @ voxels.ravel() / max(float(wanted.ravel() @ wanted.ravel()), 1e-30)
+    )
+    if not 0.999 < factor < 1.001 and np.allclose(
+        voxels, factor * wanted, atol=1e-5 * voxels.max()
+    ):
+        return f"voxels equal but for a factor of {factor:.3g}, {off}"
     close = np.isclose(voxels, wanted, rtol=1e-5, atol=1e-3)
     if not close.all():
         share = f"wrong: {100 * (1 - close.mean()):.3g} % of the voxels differ"

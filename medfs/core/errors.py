@@ -8,7 +8,9 @@ from typing import ClassVar
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith("?") else f"{text.rstrip('.')}."
+    # Values of headers are quoted in errors: control characters would act on a terminal.
+    shown = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+    return shown if shown.endswith("?") else f"{shown.rstrip('.')}."
 
 
 class MedfsError(Exception):

@@ -134,7 +134,9 @@ def _dtype(header: Any) -> np.dtype[Any]:
         dtype = np.dtype(header.get_data_dtype())
     except Exception as error:  # nibabel raises its own class for unknown codes
         raise ScanReadError(
-            "the number type is unknown", why=f"NIfTI datatype {code} is not one medfs reads"
+            "the number type is unknown",
+            why=f"NIfTI datatype {code} is not one medfs reads",
+            todo="Convert the scan to 16-bit integers or 32-bit floats",
         ) from error
     if dtype.kind not in _REAL_KINDS or dtype.itemsize > 8:
         raise ScanReadError(

@@ -95,7 +95,6 @@ class ReadOptions:
                 return f"its {name} of {value:g} is not within {low:g} and {high:g}"
         return None
 
-
     def to_dict(self) -> dict[str, Any]:
         """What differs from the defaults, as plain data for `parse_options`."""
         changed = {

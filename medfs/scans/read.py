@@ -38,7 +38,11 @@ def read_volume(path: Path, options: ReadOptions = DEFAULT) -> Volume:
         return read_nifti(path)
     if is_dicom(path):
         return read_series(path, options)
-    raise ScanReadError(f"{path.name} is not a scan that can be read", why=READABLE)
+    raise ScanReadError(
+        f"{path.name} is not a scan that can be read",
+        why=READABLE,
+        todo="Give a file or folder of one of these kinds",
+    )
 
 
 def _exists(path: Path) -> bool:

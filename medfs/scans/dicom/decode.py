@@ -16,6 +16,8 @@ _MAX_COMPRESSION, _ALWAYS_ALLOWED = 1000, 1 << 25
 # DEFLATE (RFC 1951) cannot expand more than this.
 _MAX_DEFLATION = 1032
 _DEFLATED = elements.DEFLATED.decode()
+# Some writers pad to a disk block; more is data that the header does not declare.
+_MAX_PADDING = 1024
 _AGAIN = "Export or copy the series again"
 _UNCOMPRESSED = frozenset(
     ["", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", _DEFLATED]
@@ -38,6 +40,14 @@ def check_size(header: Header) -> int:
         allowed = header.file.size * (_MAX_DEFLATION if header.syntax == _DEFLATED else 1)
     if declared > allowed:
         raise _truncated(header, declared, allowed)
+    if header.syntax not in _UNCOMPRESSED or header.pixels is None:
+        return declared
+    if (header.pixels[1] or 0) > declared + _MAX_PADDING:
+        raise ScanReadError(
+            "an image holds more pixels than it declares",
+            why=f"{header.name} declares {declared} bytes and holds {header.pixels[1]}",
+            todo=_AGAIN,
+        )
     return declared
 
 

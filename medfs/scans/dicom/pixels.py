@@ -138,14 +138,26 @@ def _place(
     flips: tuple[bool, bool, bool],
 ) -> None:
     turn = (slice(None, None, -1 if flips[1] else 1), slice(None, None, -1 if flips[0] else 1))
+    low, high = int(stored.min()), int(stored.max())
     if target.dtype == np.float32:
+        _check_finite(frame, low, high)
         target[...] = (stored * np.float64(frame.slope) + frame.intercept)[turn]
         return
     shift, limits = int(frame.intercept), np.iinfo(np.int16)
-    low, high = int(stored.min()), int(stored.max())
     if low + shift < limits.min or high + shift > limits.max:
         raise _TooLargeError
     # Wrapping addition is exact here: the sum fits, whatever 16 bits hold on the way. Turned only
     # afterwards: arithmetic is several times faster along the memory than against it.
     sums = np.add(stored, np.array(shift).astype(np.int16), casting="unsafe", dtype=np.int16)
     target[...] = sums[turn]
+
+
+def _check_finite(frame: Frame, low: int, high: int) -> None:
+    """A hostile or damaged rescale reaches beyond what float32 holds."""
+    ends = [abs(v * frame.slope + frame.intercept) for v in (low, high)]
+    if not max(ends) < float(np.finfo(np.float32).max):
+        raise ScanReadError(
+            "the rescale of an image is not usable",
+            why=f"{frame.name} has slope {frame.slope:g} and intercept {frame.intercept:g}",
+            todo="Export the series again",
+        )

@@ -1,6 +1,7 @@
 """The files that a DICOMDIR refers to (basic directory, PS3.3 F)."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def _references(path: Path) -> list[tuple[str, ...]]:
                 why=f"It has {path.stat().st_size} bytes; up to {_MAX_SIZE} are read",
                 todo="Give the folder instead",
             )
-        records = pydicom.dcmread(path).get("DirectoryRecordSequence")
+        # From bytes: a lying length would make a file object ask for that much memory.
+        content = BytesIO(path.read_bytes())
+        records = pydicom.dcmread(content).get("DirectoryRecordSequence")
         if records is None:
             raise ScanReadError(
                 f"{name} is damaged", why="It has no directory records", todo=_AGAIN

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def load(path: Path) -> Any:
 
     with reading(path.name):
         _refuse_bomb(path)
-        return dcmread(path, force=True)
+        # From bytes: a lying length would make a file object ask for that much memory.
+        return dcmread(BytesIO(path.read_bytes()), force=True)
 
 
 def _begins_with_data(path: Path) -> bool:

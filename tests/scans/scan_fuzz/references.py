@@ -101,6 +101,8 @@ def _images(ds: pydicom.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """HU and the affine (column, row, 0, 1) to LPS mm of each frame."""
     frames = ds.pixel_array
     frames = frames[None] if frames.ndim == 2 else frames
+    # pydicom counts what is longer than declared as further frames.
+    frames = frames[: int(ds.get("NumberOfFrames") or 1)]
     for k, frame in enumerate(frames):
         position = np.array(_find(ds, k, "ImagePositionPatient"), float)
         axes = np.reshape(_find(ds, k, "ImageOrientationPatient"), (2, 3)).astype(float)
