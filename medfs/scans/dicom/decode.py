@@ -63,7 +63,7 @@ def decode(header: Header, content: bytes) -> Shaped[np.ndarray, "*shape"]:
         _check_codec(header)
         from medfs.scans.dicom.sandbox import decode_apart
 
-        return decode_apart(header, content, declared)
+        return decode_apart(header.name, content, declared)
     if header.pixels is None:
         return _with_pydicom(header, content, declared)
     begin, length = header.pixels

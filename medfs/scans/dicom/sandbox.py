@@ -19,7 +19,6 @@ import numpy as np
 from jaxtyping import Shaped
 
 from medfs.core.errors import ScanReadError
-from medfs.scans.dicom.headers import Header
 from medfs.scans.dicom.worker import LENGTH_BYTES
 
 _WORKERS = 2
@@ -142,11 +141,11 @@ def _workers() -> _Pool:
         return _pool
 
 
-def decode_apart(header: Header, content: bytes, declared: int) -> Shaped[np.ndarray, "*shape"]:
+def decode_apart(name: str, content: bytes, declared: int) -> Shaped[np.ndarray, "*shape"]:
     """Stored values of a compressed file.
 
     Args:
-        header: of the file, for messages.
+        name: of the file, for messages.
         content: the whole file.
         declared: bytes that the header promises, which bound time and size.
 
@@ -159,15 +158,15 @@ def decode_apart(header: Header, content: bytes, declared: int) -> Shaped[np.nda
             # 8-bit and 16-bit images may decode to a wider type.
             head, body = worker.ask(content, declared * 4, seconds)
     except TimeoutError as error:
-        why = f"{header.name}: decoding was stopped after {seconds:.0f} s"
+        why = f"{name}: decoding was stopped after {seconds:.0f} s"
         raise ScanReadError("an image takes too long to decode", why=why, todo=_AGAIN) from error
     except EOFError as error:
-        why = f"{header.name}: the decoder crashed or ran out of memory"
+        why = f"{name}: the decoder crashed or ran out of memory"
         raise ScanReadError("an image cannot be decoded", why=why, todo=_AGAIN) from error
     if "error" in head:
         raise ScanReadError(
             "the pixels of an image are truncated or damaged",
-            why=f"{header.name}: {head['error']}",
+            why=f"{name}: {head['error']}",
             todo=_AGAIN,
         )
     return np.frombuffer(body, np.dtype(str(head["dtype"]))).reshape(head["shape"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from medfs.core.errors import ScanReadError
 from medfs.scans.guards import reading
-from medfs.scans.names import is_dicom
+from medfs.scans.names import has_prefix
 
 # PS3.4 B.5: Segmentation, Label Map Segmentation, RT Structure Set.
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -31,7 +31,7 @@ def sop_class(path: Path) -> str:
     from pydicom.filereader import read_file_meta_info, read_partial
 
     with reading(path.name):
-        if is_dicom(path):
+        if has_prefix(path):
             meta = read_file_meta_info(path)
             if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
                 return str(meta.get("MediaStorageSOPClassUID", ""))
@@ -67,7 +67,7 @@ def _refuse_bomb(path: Path) -> None:
     """pydicom inflates whatever it is given, so that the size is counted before."""
     from pydicom.filereader import read_file_meta_info
 
-    if not is_dicom(path):
+    if not has_prefix(path):
         return
     meta = read_file_meta_info(path)
     if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:

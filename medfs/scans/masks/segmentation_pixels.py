@@ -1,6 +1,7 @@
 """Pixels of DICOM segmentations: sizes checked before memory is taken, frames one by one."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ _EXPORT = "Export the segmentation again"
 _KINDS = {"BINARY": (1, 8), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 # Eight times the pixels of the largest detectors; compressed frames say nothing about their size.
 _MAX_FRAME = 1 << 27
+_MAX_COMPRESSED = 1 << 31
 
 
 def check_pixels(dataset: Any, name: str) -> None:
@@ -61,13 +63,29 @@ def frames(
     Raises:
         ScanReadError: fewer frames than declared, or one of another size.
     """
+    found = 0
+    for index, stored in _decoded(dataset, wanted, name):
+        if stored.shape != (dataset.Rows, dataset.Columns):
+            raise _damaged(name, f"frame {index + 1} has the shape {stored.shape}")
+        found += 1
+        yield index, stored
+    if found < len(wanted):
+        raise _damaged(name, f"{len(wanted) - found} of its frames are not there")
+
+
+def _decoded(
+    dataset: Any, wanted: frozenset[int], name: str
+) -> Iterator[tuple[int, Shaped[np.ndarray, "row column"]]]:
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        stack = _decompressed(dataset, name)
+        yield from ((index, stack[index]) for index in sorted(wanted) if index < len(stack))
+        return
     from highdicom.frame import decode_frame
 
-    found = 0
-    for index, raw in enumerate(_encoded(dataset)):
+    for index, raw in enumerate(_plain_frames(dataset)):
         if index not in wanted:
             continue
-        stored = decode_frame(
+        yield index, decode_frame(
             value=raw,
             transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
             rows=int(dataset.Rows),
@@ -79,21 +97,26 @@ def frames(
             pixel_representation=0,
             index=index,
         )
-        if stored.shape != (dataset.Rows, dataset.Columns):
-            raise _damaged(name, f"frame {index + 1} has the shape {stored.shape}")
-        found += 1
-        yield index, stored
-    if found < len(wanted):
-        raise _damaged(name, f"{len(wanted) - found} of its frames are not there")
 
 
-def _encoded(dataset: Any) -> Iterator[bytes]:
+def _decompressed(dataset: Any, name: str) -> Shaped[np.ndarray, "frame row column"]:
+    """All frames, decoded in a process of its own: compressed bytes meet native code there."""
+    from medfs.scans.dicom.sandbox import decode_apart
+
+    shape = (_count(dataset), int(dataset.Rows), int(dataset.Columns))
+    declared = int(np.prod(shape, dtype=object)) * -(-int(dataset.BitsAllocated) // 8)
+    if declared > _MAX_COMPRESSED:
+        raise _damaged(name, f"its compressed frames would take {declared} bytes")
+    content = BytesIO()
+    dataset.save_as(content)
+    stored = decode_apart(name, content.getvalue(), declared)
+    if stored.size != np.prod(shape):
+        raise _damaged(name, f"its frames decode to {stored.shape}")
+    return stored.reshape(shape)
+
+
+def _plain_frames(dataset: Any) -> Iterator[bytes]:
     count, pixels = _count(dataset), dataset.PixelData
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        from pydicom.encaps import generate_frames
-
-        yield from generate_frames(pixels, number_of_frames=count)
-        return
     bits = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated)
     for index in range(count):
         # Frames of single bits begin within a byte where their size is no multiple of eight.
