@@ -104,3 +104,10 @@ class _Quiet:
 
 
 _quiet = _Quiet()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings while anything is read within; `reading` inside of it costs next to nothing."""
+    with _quiet:
+        yield

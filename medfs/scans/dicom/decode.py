@@ -24,6 +24,11 @@ _UNCOMPRESSED = frozenset(
 )
 
 
+def is_compressed(header: Header) -> bool:
+    """Whether a codec must decode the pixels."""
+    return header.syntax not in _UNCOMPRESSED
+
+
 def check_size(header: Header) -> int:
     """Bytes of the decoded frames, compared with the size of the file before any is allocated.
 
@@ -31,7 +36,7 @@ def check_size(header: Header) -> int:
         ScanReadError: the file cannot hold what its header declares.
     """
     declared = _declared(header)
-    if header.syntax not in _UNCOMPRESSED:
+    if is_compressed(header):
         allowed = max(header.file.size * _MAX_COMPRESSION, _ALWAYS_ALLOWED)
     elif header.pixels is not None:
         begin, length = header.pixels
@@ -40,7 +45,7 @@ def check_size(header: Header) -> int:
         allowed = header.file.size * (_MAX_DEFLATION if header.syntax == _DEFLATED else 1)
     if declared > allowed:
         raise _truncated(header, declared, allowed)
-    if header.syntax not in _UNCOMPRESSED or header.pixels is None:
+    if is_compressed(header) or header.pixels is None:
         return declared
     if (header.pixels[1] or 0) > declared + _MAX_PADDING:
         raise ScanReadError(
@@ -59,7 +64,7 @@ def decode(header: Header, content: bytes) -> Shaped[np.ndarray, "*shape"]:
         MissingExtraError: the decoder is not installed.
     """
     declared = check_size(header)
-    if header.syntax not in _UNCOMPRESSED:
+    if is_compressed(header):
         _check_codec(header)
         from medfs.scans.dicom.sandbox import decode_apart
 

@@ -12,7 +12,7 @@ from medfs.scans.guards import reading
 from medfs.scans.names import first_element
 
 # Most headers are smaller; a longer one is read again in larger pieces.
-_FIRST_BLOCK = 1 << 15
+_FIRST_BLOCK = 1 << 14
 # No header is as large; a deflated file that inflates further is a bomb.
 _MAX_INFLATED = 1 << 30
 _EXPLICIT_PADDED = b"1.2.840.10008.1.2.1".ljust(len(elements.DEFLATED), b"\0")

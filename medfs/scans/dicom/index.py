@@ -9,6 +9,7 @@ from medfs.scans.dicom.headers import Header, read_header
 from medfs.scans.dicom.kinds import holds_no_image, kind_name
 from medfs.scans.dicom.stacks import Candidate, candidates
 from medfs.scans.files import ScanFile
+from medfs.scans.guards import quiet
 
 # More threads than cores: on a network share most of the time is waiting.
 _THREADS, _BATCH = 4, 64
@@ -95,11 +96,12 @@ def _read_batch(
     files: Sequence[ScanFile],
 ) -> list[tuple[ScanFile, Header | str | UserError]]:
     found: list[tuple[ScanFile, Header | str | UserError]] = []
-    for file in files:
-        try:
-            found.append((file, read_header(file)))
-        except UserError as error:
-            found.append((file, error))
+    with quiet():  # once for all of them: silencing warnings costs as much as a small file
+        for file in files:
+            try:
+                found.append((file, read_header(file)))
+            except UserError as error:
+                found.append((file, error))
     return found
 
 

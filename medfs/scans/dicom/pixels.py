@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from medfs.core.errors import GeometryError, ScanReadError
-from medfs.scans.dicom.decode import check_size, decode
+from medfs.scans.dicom.decode import check_size, decode, is_compressed
 from medfs.scans.dicom.frames import Frame
 from medfs.scans.dicom.headers import Header
 
@@ -70,7 +70,10 @@ def _read(
         return content
 
     digest = hashlib.sha256()
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    # Plain pixels are read and placed faster than they are hashed, which this thread does at the
+    # same time; compressed ones wait for the processes that decode them.
+    apart = any(is_compressed(f.header) for f in frames)
+    with ThreadPoolExecutor(_WORKERS if apart else 1) as pool:
         for content in _bounded(pool, fill, list(places.values())):
             digest.update(content)
     return Planes(voxels.transpose(2, 1, 0), digest.hexdigest())

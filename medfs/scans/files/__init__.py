@@ -18,6 +18,10 @@ from medfs.scans.guards import reading
 __all__ = ["ScanFile", "find_files"]
 
 
+# One call of the system reads at most 2 GiB; up to half of that no buffer is needed.
+_ONE_CALL = 1 << 30
+
+
 @dataclass(frozen=True, slots=True)
 class ScanFile:
     """One file that can be read, on disk or in a zip.
@@ -56,8 +60,10 @@ class ScanFile:
         stop = self.size if count is None else min(self.size, start + count)
         if self.member is not None:
             return read_member(self.path, self._place(), start, stop)
-        with reading(self.name), self.path.open("rb") as file:
-            file.seek(start)
+        buffering = -1 if stop - start > _ONE_CALL else 0
+        with reading(self.name), self.path.open("rb", buffering=buffering) as file:
+            if start:
+                file.seek(start)
             content = file.read(max(stop - start, 0))
         if len(content) < stop - start:
             raise ScanReadError(
