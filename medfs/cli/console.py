@@ -24,13 +24,18 @@ VERBOSITY = Verbosity()
 def say(text: str) -> None:
     """A line of log."""
     if not VERBOSITY.quiet:
-        typer.echo(text, err=True)
+        typer.echo(harmless(text), err=True)
 
 
 def warn(texts: Sequence[str]) -> None:
     """Warnings are shown even with --quiet."""
     for text in texts:
-        typer.echo(f"warning: {text}", err=True)
+        typer.echo(f"warning: {harmless(text)}", err=True)
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal would obey: headers of scans are quoted in it."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def data(text: str) -> None:
@@ -40,6 +45,7 @@ def data(text: str) -> None:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Left-aligned columns; the first row is the header."""
+    rows = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)

@@ -1,13 +1,19 @@
 """`medfs scans`."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from medfs.cli import options as opt
 from medfs.cli.console import counter, data, say, table
 from medfs.core.errors import DataError
+
+if TYPE_CHECKING:
+    from medfs.workflows.scans import ScanListing
+
+_REASONS = 8
 
 
 def scans(
@@ -33,15 +39,21 @@ def scans(
     if json:
         data(to_json(listing.as_dict()))
     else:
-        rows = [("", "study", "series", "modality", "description", "size", "mm", "remarks")]
-        rows += [_row(e, i == listing.chosen) for i, e in enumerate(listing.entries)]
-        data(table(rows))
-        if listing.nifti:
-            data(f"{len(listing.nifti)} NIfTI file(s), each a scan of its own")
-        say(f"{listing.n_files} files, {len(listing.skipped)} of them no image")
-    say(f"{'chosen' if listing.chosen is not None else 'no choice'}: {listing.why}")
-    if listing.chosen is None and not listing.nifti:
+        data(_text(listing))
+        for reason, count in Counter(why for _, why in listing.skipped).most_common(_REASONS):
+            say(f"left out: {count} file(s): {reason}")
+    say(f"{'chosen' if listing.readable else 'no choice'}: {listing.why}")
+    if not listing.readable:
         raise typer.Exit(DataError.exit_code)
+
+
+def _text(listing: "ScanListing") -> str:
+    head = ("", "study", "series", "modality", "description", "size", "mm", "remarks")
+    rows = [_row(e, i == listing.chosen) for i, e in enumerate(listing.entries)]
+    parts = [table([head, *rows])] if rows else []
+    if listing.nifti:
+        parts.append(f"{len(listing.nifti)} NIfTI file(s), each a scan of its own")
+    return "\n".join([*parts, f"{listing.n_files} file(s) in all"])
 
 
 def _row(entry: dict[str, Any], chosen: bool) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def shear_degrees(affine: Affine) -> float:
     return float(np.degrees(np.arcsin(min(float(_cosines(affine).max()), 1.0))))
 
 
-def is_sheared(affine: Affine, tolerance: float = MAX_SHEAR_DEGREES) -> bool:
+def is_sheared(affine: Affine, tolerance: float | int = MAX_SHEAR_DEGREES) -> bool:
     """Whether two voxel axes are more than `tolerance` degrees from a right angle."""
     return shear_degrees(affine) > tolerance
 
@@ -67,7 +67,7 @@ def straighten(
     count = slices.shape[2]
     lean, rise = _lean(affine, (first, second, stack), count)
     total = lean * (count - 1)
-    grown = np.ceil(np.abs(total)).astype(int)
+    grown = 2 * np.ceil(np.abs(total) / 2).astype(int)  # even, so that the middle stays
     offset = (grown - total) / 2
     dtype = np.dtype(np.float32) if order else voxels.dtype
     rows, columns = slices.shape[0] + int(grown[0]), slices.shape[1] + int(grown[1])

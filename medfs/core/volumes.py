@@ -42,11 +42,13 @@ class Volume:
     """Voxels in RAS order (first axis towards the patient's Right, then Anterior, then Superior).
 
     The voxel axes are those of the scanner, permuted and flipped to the nearest RAS orientation:
-    nothing is interpolated, and the memory order is that of the file. `voxels` is a NumPy array
-    because readers are NumPy-native and nothing here needs a gradient; tensors begin at `Patch`.
+    nothing is interpolated. They may lean (a tilted gantry), see `medfs.core.shear`. `voxels` is a
+    NumPy array because readers are NumPy-native and nothing here needs a gradient; tensors begin at
+    `Patch`.
 
     Attributes:
-        voxels: (channel, x, y, z), any real dtype; intensities after the file's own rescaling.
+        voxels: (channel, x, y, z), any real dtype, in any memory order without negative strides
+            (readers keep that of the file); intensities after the file's own rescaling.
         affine: voxel index (i, j, k, 1) to (x, y, z, 1) in mm, RAS+ world.
         modality: DICOM modality (`CT`, `MR`, `PT`), or None where the file does not say.
         unit: `HU` where the file guarantees it, `SUVbw` where it was asked for, otherwise

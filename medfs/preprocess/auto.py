@@ -8,6 +8,7 @@ import numpy as np
 
 from medfs.core.errors import CohortError, ScanReadError
 from medfs.core.volumes import Volume
+from medfs.preprocess.intensity import evenly_spaced
 from medfs.preprocess.presets import Preset
 
 Kind = Literal["ct", "mr", "pet", "shape"]
@@ -28,8 +29,7 @@ class Suggestion:
 
 def suggest(volume: Volume) -> Suggestion:
     """The kind of one scan: its DICOM modality if it has one, otherwise its range of values."""
-    voxels = volume.voxels[0]
-    sample = voxels.ravel()[:: max(1, voxels.size // 500_000)].astype(np.float64)
+    sample = evenly_spaced(volume.voxels[0], 500_000)
     low, high = float(sample.min()), float(sample.max())
     lung = float(np.mean((sample > _LUNG_HU[0]) & (sample < _LUNG_HU[1])))
     if kind := _BY_MODALITY.get(volume.modality or ""):

@@ -10,6 +10,13 @@ from medfs.preprocess.presets import Intensity
 _SAMPLE = 2_000_000
 
 
+def evenly_spaced(voxels: Shaped[np.ndarray, "x y z"], at_most: int) -> Float[np.ndarray, "voxel"]:
+    """About `at_most` values, the same ones whatever the order of the voxels in memory."""
+    step = max(1, voxels.size // at_most)
+    line = voxels.ravel() if voxels.flags.c_contiguous else voxels.flat
+    return line[::step].astype(np.float64)
+
+
 def value_range(voxels: Shaped[np.ndarray, "x y z"], intensity: Intensity) -> tuple[float, float]:
     """(offset, scale) such that (value − offset) / scale is the normalised intensity.
 
@@ -18,8 +25,7 @@ def value_range(voxels: Shaped[np.ndarray, "x y z"], intensity: Intensity) -> tu
     """
     if intensity.kind == "window":
         return (intensity.low + intensity.high) / 2, (intensity.high - intensity.low) / 2
-    values = voxels.ravel()
-    values = values[:: max(1, values.size // _SAMPLE)].astype(np.float64)
+    values = evenly_spaced(voxels, _SAMPLE)
     if intensity.kind == "percentile":
         low, high = np.percentile(values, [intensity.low, intensity.high])
         if high == low:

@@ -1,12 +1,12 @@
 """Volume + mask + preset → Patch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 
-from medfs.core.errors import FieldError
 from medfs.core.patches import Patch
 from medfs.core.volumes import Volume
 from medfs.preprocess import regions
@@ -14,6 +14,7 @@ from medfs.preprocess.intensity import limits, normalise, value_range
 from medfs.preprocess.presets import Preset
 from medfs.preprocess.regions import Region
 from medfs.preprocess.resample import resample
+from medfs.preprocess.straight import Straight, check_field, straight
 
 _FINDERS: dict[str, Callable[[Shaped[np.ndarray, "x y z"]], Region]] = {
     "otsu": regions.otsu,
@@ -26,22 +27,24 @@ def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: P
     """Cut the region out of a scan, on the preset's grid.
 
     The grid is centred on the region's bounding box and aligned with the scan's axes. A region that
-    does not fit enlarges the grid spacing, in all directions alike, and says so in `notes`.
+    does not fit enlarges the grid spacing, in all directions alike, and says so in `notes`; so does
+    a scan with a tilted gantry, which is brought to right angles first.
 
     Raises:
         ScanReadError: the scan is constant.
+        GeometryError: the scan's grid leans in more than one direction.
     """
-    voxels = volume.voxels[0]
-    region = _FINDERS[preset.region](voxels) if mask is None else regions.from_mask(mask)
+    scan = straight(volume, mask)
+    region = _region(scan, preset)
     low, high = region.bounds()
-    spacing = np.asarray(volume.spacing)
+    spacing = np.asarray(scan.volume.spacing)
     needed = (high - low) * spacing + 2 * preset.margin_mm
     factor = max(1.0, float(np.max(needed / _field_of(preset))))
     grid = np.asarray(preset.spacing_mm) * factor
     centre = (low + high) / 2
-    image = _image(volume, preset, centre, grid, volume.voxels[0])
+    image = _image(scan.volume, preset, centre, grid, volume.voxels[0])
     roi, empty = _roi(region, centre, grid / spacing, preset.shape)
-    notes = [region.note] if region.note else []
+    notes = [*scan.notes, *([region.note] if region.note else [])]
     if factor > 1:
         notes.append(f"the region does not fit: grid spacing enlarged {factor:.2f} times")
     if empty:
@@ -56,23 +59,32 @@ def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], prese
 
     Raises:
         FieldError: the scan is smaller than the field.
+        GeometryError: the scan's grid leans in more than one direction.
     """
-    if any(e < f - 1e-3 for e, f in zip(volume.extent, field_mm, strict=True)):
-        extent = " × ".join(f"{e:.1f}" for e in volume.extent)
-        raise FieldError(
-            "the scan is smaller than the chosen field of view",
-            why=f"It measures {extent} mm, the field {' × '.join(f'{f:g}' for f in field_mm)} mm",
-        )
-    field = np.asarray(field_mm)
+    field = np.asarray(field_mm, dtype=float)
+    scan = straight(volume, None)
+    check_field(volume, scan.volume, field)
     grid = np.asarray(preset.spacing_mm) * max(1.0, float(np.max(field / _field_of(preset))))
-    centre = (np.asarray(volume.voxels.shape[1:]) - 1) / 2
+    centre = (np.asarray(scan.volume.voxels.shape[1:]) - 1) / 2
     inside = np.ones(preset.shape, dtype=np.float32)
     for axis, (n, step) in enumerate(zip(preset.shape, grid, strict=True)):
         offset = np.abs(np.arange(n) - (n - 1) / 2) * step
         line = offset + step / 2 <= field[axis] / 2 + 1e-6
         inside *= np.expand_dims(line, tuple(a for a in range(3) if a != axis))
-    image = _image(volume, preset, centre, grid, _central(volume, field)) * inside
-    return _patch(image, inside, grid, preset, ["the central field of view is the region"])
+    image = _image(scan.volume, preset, centre, grid, _central(scan.volume, field)) * inside
+    notes = [*scan.notes, "the central field of view is the region"]
+    return _patch(image, inside, grid, preset, notes)
+
+
+def _region(scan: Straight, preset: Preset) -> Region:
+    """What was marked, or what the preset finds in the voxels that the scan covers."""
+    if scan.mask is not None:
+        return regions.from_mask(scan.mask)
+    region = _FINDERS[preset.region](scan.volume.voxels[0])
+    if scan.covered is None:
+        return region
+    covered = scan.covered[tuple(slice(None, None, s) for s in region.stride)]
+    return replace(region, mask=region.mask & covered)
 
 
 def _field_of(preset: Preset) -> Float[np.ndarray, "3"]:

@@ -58,7 +58,7 @@ def otsu(voxels: Shaped[np.ndarray, "x y z"]) -> Region:
         ScanReadError: all voxels have the same value.
     """
     stride = tuple(int(np.ceil(n / _COARSE)) for n in voxels.shape)
-    coarse = voxels[tuple(slice(None, None, s) for s in stride)].astype(np.float32)
+    coarse = voxels[tuple(slice(None, None, s) for s in stride)].astype(np.float32, order="C")
     components, count = ndimage.label(coarse > _otsu_threshold(coarse))
     masses = np.bincount(
         components.ravel(), weights=_centrality(coarse.shape).ravel(), minlength=count + 1

@@ -59,7 +59,8 @@ def to_ras(
     """Permute and flip voxel axes to the nearest RAS orientation; nothing is interpolated.
 
     Args:
-        voxels: (i, j, k), in the order of the file.
+        voxels: (i, j, k), in the order of the file; overwritten where an axis must be flipped, so
+            that a scan is never held twice.
         affine: voxel index to RAS+ mm.
 
     Returns:
@@ -69,9 +70,26 @@ def to_ras(
     order: Any = orientations.io_orientation(affine)
     moved = orientations.apply_orientation(voxels, order)
     turned = affine @ orientations.inv_ornt_aff(order, voxels.shape)
-    if min(moved.strides) < 0:  # torch takes no negative strides; copied in the order of memory
-        moved = moved.copy(order="K")
+    flipped = tuple(axis for axis, step in enumerate(moved.strides) if step < 0)
+    if flipped:  # torch takes no negative strides
+        moved = np.flip(moved, flipped)
+        _flip_in_place(moved, flipped)
     return moved, np.asarray(turned, dtype=np.float64)
+
+
+def _flip_in_place(voxels: Shaped[np.ndarray, "x y z"], axes: tuple[int, ...]) -> None:
+    """Reverse axes plane by plane, in the order of memory."""
+    slowest = int(np.argmax(voxels.strides))
+    planes = np.moveaxis(voxels, slowest, 0)
+    rest = [axis for axis in range(3) if axis != slowest]
+    turned = (..., *(slice(None, None, -1 if axis in axes else 1) for axis in rest))
+    if slowest not in axes:
+        for plane in planes:
+            plane[...] = plane[turned].copy(order="K")
+        return
+    for k in range((len(planes) + 1) // 2):
+        first, last = (planes[i][turned].copy(order="K") for i in (k, -1 - k))
+        planes[k], planes[-1 - k] = last, first
 
 
 def corner_distance(shape: tuple[int, ...], one: Affine, other: Affine) -> float:

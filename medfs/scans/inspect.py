@@ -12,6 +12,8 @@ from medfs.scans.options import DEFAULT, ReadOptions
 from medfs.scans.read import read_volume
 
 _WORKERS = 2
+# How the readers begin to speak of a series, as against a file, that was left out.
+_A_SERIES = "series "
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class CaseFinding:
         shape: voxels along x, y and z (RAS order).
         spacing: mm along x, y and z.
         sha256: over the bytes of the scan's files, without the mask.
-        choice: why this series was taken, where there were several.
+        choice: why this series was taken, where there were several; empty where there were not.
+        left_out: the other series of the case, each with the reason.
         mask_voxels: number of voxels inside the mask; None without a mask.
         warnings: what does not prevent use but should be known.
     """
@@ -38,6 +41,7 @@ class CaseFinding:
     sha256: str | None = None
     mask_voxels: int | None = None
     choice: str = ""
+    left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -47,6 +51,8 @@ def inspect_case(case: Case, options: ReadOptions = DEFAULT) -> CaseFinding:
     try:
         volume = read_volume(case.image, options)
         _, x, y, z = volume.voxels.shape
+        told = [f"{n}: {why}" for n, why in (*volume.provenance.notes, *volume.provenance.skipped)]
+        left_out = tuple(text for text in told if text.startswith(_A_SERIES))
         found = replace(
             found,
             shape=(x, y, z),
@@ -54,20 +60,18 @@ def inspect_case(case: Case, options: ReadOptions = DEFAULT) -> CaseFinding:
             modality=volume.modality,
             unit=volume.unit,
             sha256=volume.provenance.sha256,
-            choice=volume.provenance.choice,
-            warnings=tuple(
-                f"{name}: {why}"
-                for name, why in (*volume.provenance.notes, *volume.provenance.skipped)
-            ),
+            choice=volume.provenance.choice if left_out else "",
+            left_out=left_out,
+            warnings=tuple(text for text in told if text not in left_out),
         )
         if volume.voxels.min() == volume.voxels.max():
             constant = f"all voxels have the same value ({volume.voxels.flat[0]:g})"
             found = replace(found, warnings=(*found.warnings, constant))
         if case.mask is not None:
             roi = read_roi(case.mask, volume, label=case.mask_label)
-            told = tuple(f"{name}: {why}" for name, why in roi.notes)
+            drawn = tuple(f"{name}: {why}" for name, why in roi.notes)
             found = replace(
-                found, mask_voxels=int(roi.mask.sum()), warnings=(*found.warnings, *told)
+                found, mask_voxels=int(roi.mask.sum()), warnings=(*found.warnings, *drawn)
             )
     except UserError as error:
         return replace(found, ok=False, error=str(error.about(case.case_id)))

@@ -51,16 +51,19 @@ def read_nifti(path: Path) -> Volume:
     with ThreadPoolExecutor(1) as hashing:  # on the other core, while this one reads and inflates
         raw = [read_buffer(p, lambda piece: hashing.submit(digest.update, piece)) for p in parts]
         with reading(path.name):
-            voxels, affine, notes = _volume(raw, parts)
+            stored, affine, notes = _stored(raw, parts)
+            hashing.submit(bool).result()  # all bytes are hashed: now they may be changed
+            voxels, affine = to_ras(stored, affine)
         refuse_non_finite(voxels, path.name)
     names = tuple(part.name for part in parts)
     provenance = Provenance("nifti", names, digest.hexdigest(), notes=notes)
     return Volume(voxels[np.newaxis], affine, None, "arbitrary", provenance)
 
 
-def _volume(
+def _stored(
     raw: list[Buffer], parts: tuple[Path, ...]
-) -> tuple[Shaped[np.ndarray, "x y z"], Affine, Notes]:
+) -> tuple[Shaped[np.ndarray, "i j k"], Affine, Notes]:
+    """Intensities in the order of the file, where they lie, and what there is to know of that."""
     paired = len(parts) == 2
     header, start = _header(peek(raw[0], 540, parts[0].name), parts[0].name, paired=paired)
     shape, dtype = _shape(header), _dtype(header)
@@ -69,8 +72,8 @@ def _volume(
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize
     content = unpack(raw[-1], start + size, parts[-1].name)
     stored = np.frombuffer(content, dtype, count=size // dtype.itemsize, offset=start)
-    voxels, affine = to_ras(rescale(native(stored).reshape(shape, order="F"), header), affine)
-    return voxels, affine, (*notes, *_shear(affine))
+    values = rescale(native(stored).reshape(shape, order="F"), header)
+    return values, affine, (*notes, *_shear(affine))
 
 
 def _shear(affine: Affine) -> Notes:

@@ -9,7 +9,7 @@ from medfs.core.errors import ScanReadError
 _MAX_INFLATION = 1032
 # Some writers pad to a disk block; more than that is data which the header does not declare.
 _MAX_PADDING = 512
-_GZIP, _PIECE = 31, 1 << 17  # window bits that mean a gzip member; bytes fed at once
+_GZIP, _PIECE = 31, 1 << 16  # window bits that mean a gzip member; bytes fed at once
 _AGAIN = "Copy or export the scan again"
 
 Buffer = UInt8[np.ndarray, "byte"]
@@ -84,7 +84,7 @@ def _inflate_member(
 
     engine = isal_zlib.decompressobj(_GZIP)
     while filled < len(content) and not engine.eof:
-        # Small pieces stay in the processor's cache while they are copied to their place.
+        # Small pieces stay in the processor's cache, and their memory is used again and again.
         feed = engine.unconsumed_tail or packed[place : place + _PIECE]
         place += 0 if engine.unconsumed_tail else len(feed)
         piece = engine.decompress(feed, min(_PIECE * 4, len(content) - filled))

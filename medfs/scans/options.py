@@ -6,25 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medfs.core.errors import ConfigError
-
-TILTS = ("keep", "correct", "refuse")
-COMPONENTS = ("magnitude", "phase", "real", "imaginary")
-PREFERENCES = (
-    "thinnest",
-    "thickest",
-    "most-slices",
-    "fewest-slices",
-    "lowest-number",
-    "highest-number",
-)
-_TEXTS = ("modality", "description", "not_description", "image_type", "not_image_type")
-_RANGES = ("slices", "thickness_mm")
-_ALLOWED: dict[str, tuple[Any, ...]] = {
-    "suv": (True, False),
-    "tilt": TILTS,
-    "few_slices": ("refuse", "keep"),
-    "component": (*COMPONENTS, None),
-}
+from medfs.scans.option_values import ANY, RANGES, number_of, parse_value, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +22,8 @@ class ReadOptions:
         slices: fewest and most slices.
         thickness_mm: smallest and largest SliceThickness.
         series_number: this SeriesNumber.
-        component: of MR: magnitude, phase, real or imaginary.
+        component: of MR: magnitude, phase, real or imaginary. Images that do not say which they
+            are pass as magnitude alone.
         prefer: what decides between several that fit, in this order (`PREFERENCES`).
         volume: of a 4D series: `first`, `mean`, or an index from 0; None refuses it.
         tilt: what to do with a tilted gantry: `keep` the sheared grid and its voxels, `correct` it
@@ -55,8 +38,8 @@ class ReadOptions:
     not_description: tuple[str, ...] = ()
     image_type: tuple[str, ...] = ()
     not_image_type: tuple[str, ...] = ()
-    slices: tuple[float, float] = (0, float("inf"))
-    thickness_mm: tuple[float, float] = (0, float("inf"))
+    slices: tuple[float, float] = ANY
+    thickness_mm: tuple[float, float] = ANY
     series_number: str | None = None
     component: str | None = None
     prefer: tuple[str, ...] = ()
@@ -65,8 +48,15 @@ class ReadOptions:
     few_slices: str = "refuse"
     suv: bool = False
 
+    def __post_init__(self) -> None:
+        for name, value in self.to_dict().items():
+            object.__setattr__(self, name, parse_value(name, value))
+
     def excludes(self, facts: dict[str, Any]) -> str | None:
         """Why a series with these facts does not fit, or None."""
+        return self._misnamed(facts) or self._mistaken(facts) or self._out_of_range(facts)
+
+    def _misnamed(self, facts: dict[str, Any]) -> str | None:
         description = str(facts["description"]).lower()
         types = set(facts["image_type"])
         if self.modality and facts["modality"] not in self.modality:
@@ -79,19 +69,26 @@ class ReadOptions:
             return f"its ImageType lacks one of {', '.join(self.image_type)}"
         if types.intersection(self.not_image_type):
             return f"its ImageType has one of {', '.join(self.not_image_type)}"
-        if self.series_number is not None and facts["series_number"] != self.series_number:
+        return None
+
+    def _mistaken(self, facts: dict[str, Any]) -> str | None:
+        if self.series_number not in (None, number_of(facts["series_number"])):
             return f"its number is not {self.series_number}"
-        if self.component is not None and facts["component"] not in (self.component, ""):
-            return f"it holds {facts['component']}, not {self.component}"
-        return self._out_of_range(facts)
+        # None: images that make no volume, and do not say either.
+        component = facts["component"] or ("magnitude" if facts["component"] == "" else None)
+        if None not in (self.component, component) and component != self.component:
+            return f"it holds {component}, not {self.component}"
+        return None
 
     def _out_of_range(self, facts: dict[str, Any]) -> str | None:
-        for name in _RANGES:
+        for name in RANGES:
             low, high = getattr(self, name)
             value = facts[name]
-            if value is None and (low > 0 or high < float("inf")):
+            if (low, high) == ANY:
+                continue
+            if value is None:
                 return f"it does not state its {name}"
-            if value is not None and not low <= value <= high:
+            if not low <= value <= high:
                 return f"its {name} of {value:g} is not within {low:g} and {high:g}"
         return None
 
@@ -106,10 +103,11 @@ class ReadOptions:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name not in _RANGES:
-        return list(value) if isinstance(value, tuple) else value
-    low, high = value
-    return {"min": low} | ({"max": high} if high < float("inf") else {})
+    if not isinstance(value, tuple):
+        return value
+    if name not in RANGES or len(value) != 2:
+        return list(value)
+    return {"min": value[0]} | ({"max": value[1]} if value[1] != float("inf") else {})
 
 
 DEFAULT = ReadOptions()
@@ -125,12 +123,9 @@ def load_options(path: Path) -> ReadOptions:
     Raises:
         ConfigError: not YAML, an unknown key, or a value of the wrong kind.
     """
-    import yaml
+    from medfs.scans.yaml_rules import load_yaml
 
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError("the rules cannot be read", case=path.name, why=str(error)) from error
+    content = load_yaml(path)
     try:
         return parse_options({} if content is None else content)
     except ConfigError as error:
@@ -146,53 +141,11 @@ def parse_options(content: Any) -> ReadOptions:
     if not isinstance(content, dict):
         raise ConfigError("rules are keys with values", why=f"Found {type(content).__name__}")
     known = {f.name for f in fields(ReadOptions)}
-    unknown = sorted(set(map(str, content)) - known)
+    unknown = [key for key in content if key not in known]
     if unknown:
+        names = sorted(shown(key).strip("'\"") for key in unknown[:5])
         raise ConfigError(
-            f"unknown rule(s): {', '.join(unknown)}", todo=f"Known are {', '.join(sorted(known))}"
+            f"unknown rule(s): {', '.join(names)}",
+            todo=f"Known are {', '.join(sorted(known))}",
         )
-    return ReadOptions(**{key: _parse(key, value) for key, value in content.items()})
-
-
-def _parse(key: str, value: Any) -> Any:
-    if key in _TEXTS:
-        texts = _list_of_texts(key, value)
-        return texts if "description" in key else tuple(t.upper() for t in texts)
-    if key in _RANGES:
-        return _range(key, value)
-    if key == "prefer":
-        chosen = _list_of_texts(key, value)
-        for one in chosen:
-            _one_of(key, one, PREFERENCES)
-        return chosen
-    if key == "volume":
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
-        return None if value is None else _one_of(key, value, ("first", "mean"))
-    if key == "series_number":
-        return None if value is None else str(value)
-    return _one_of(key, value, _ALLOWED[key])
-
-
-def _list_of_texts(key: str, value: Any) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
-        raise ConfigError(f"{key} must be a text or a list of texts", why=f"It is {value!r}")
-    return tuple(values)
-
-
-def _range(key: str, value: Any) -> tuple[float, float]:
-    if not isinstance(value, dict) or not value or not set(value) <= {"min", "max"}:
-        raise ConfigError(f"{key} has min, max, or both", why=f"It is {value!r}")
-    numbers = (value.get("min", 0), value.get("max", float("inf")))
-    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and n >= 0 for n in numbers):
-        raise ConfigError(f"{key} must hold numbers that are not negative", why=f"It is {value!r}")
-    return float(numbers[0]), float(numbers[1])
-
-
-def _one_of(key: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
-        raise ConfigError(
-            f"{key} cannot be {value!r}", todo=f"Possible are {', '.join(map(str, allowed))}"
-        )
-    return value
+    return ReadOptions(**{key: parse_value(key, value) for key, value in content.items()})

@@ -21,7 +21,7 @@ from medfs.preprocess.auto import check
 from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
 from medfs.storage.tensors import TensorCache
-from medfs.workflows.sources import Digest, ScanSource
+from medfs.workflows.sources import Digest, ScanSource, nameless
 from medfs.workflows.threads import single_thread
 
 _LOOK_AHEAD = 2
@@ -135,7 +135,7 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
         else:
             patch = make_patch(volume, mask, embedder.preset)
         remarks = _remarks(volume.provenance)
-        origin = volume.provenance.nameless()
+        origin = nameless(volume.provenance)
         return _Prepared(source.case, digest, patch, patch.notes, remarks, volume.extent, origin)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))

@@ -1,23 +1,27 @@
 """Where one scan and its mask come from: files, or arrays in memory."""
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 
 from medfs.core.cases import Case
 from medfs.core.errors import ScanReadError
-from medfs.core.volumes import Volume
+from medfs.core.volumes import Provenance, Volume
 from medfs.scans.files import find_files
 from medfs.scans.masks import read_roi
-from medfs.scans.names import files_of
+from medfs.scans.names import files_of, is_archive, is_nifti, stem
 from medfs.scans.options import DEFAULT, ReadOptions
 from medfs.scans.read import read_volume
 
 Mask = Bool[np.ndarray, "x y z"] | None
+
+# What masks call the region that was taken: its number and, in brackets, its name.
+_NAMED_REGION = re.compile(r"\A([-+.e\d]+) \(.*\)\Z", re.DOTALL)
 
 
 class Digest(NamedTuple):
@@ -45,10 +49,18 @@ class FileSource:
     reading: ReadOptions = DEFAULT
 
     def digest(self) -> Digest:
-        mask = self.case.mask if self.use_mask else None
         # The same bytes read by other rules are another volume.
         image = _digest(self.case.image) + (f" {self.reading}" if self.reading != DEFAULT else "")
-        return Digest(image, f"{_digest(mask)} {self.case.mask_label or ''}" if mask else "")
+        return Digest(image, self._mask_digest())
+
+    def _mask_digest(self) -> str:
+        mask, label = self.case.mask, self.case.mask_label
+        if mask is None or not self.use_mask:
+            return ""
+        # Names of the regions of a label map lie in a file beside it.
+        names = mask.with_name(f"{stem(mask)}.json")
+        named = _digest(names) if label and is_nifti(mask) and names.is_file() else ""
+        return f"{_digest(mask)} {named} {label or ''}"
 
     def load(self) -> tuple[Volume, Mask]:
         volume = read_volume(self.case.image, self.reading)
@@ -80,10 +92,30 @@ class ArraySource:
         return self.volume, None if self.mask is None else self.mask > 0
 
 
+def nameless(provenance: Provenance) -> dict[str, Any]:
+    """Where a volume came from, as plain data without the name of a file, series or region.
+
+    Regions are named by people, at times after people; their number stays.
+    """
+    regions = {"label", "segment", "structure"}
+    notes = tuple(
+        (what, _NAMED_REGION.sub(r"\1", why) if what in regions else why)
+        for what, why in provenance.notes
+    )
+    # Some reasons begin with the file that they are about.
+    skipped = tuple(
+        (what, f"a file{why.removeprefix(what)}" if why.startswith(what) else why)
+        for what, why in provenance.skipped
+    )
+    return replace(provenance, notes=notes, skipped=skipped).nameless()
+
+
 def _digest(path: Path) -> str:
     content = hashlib.sha256()
     try:
-        if path.is_dir():
+        whole = is_nifti(path) or is_archive(path) or path.suffix.lower() == ".img"
+        if path.is_dir() or not whole:
+            # A DICOMDIR stays the same when the images that it refers to do not.
             for found in find_files(path):
                 content.update(hashlib.sha256(found.read()).digest())
             return content.hexdigest()

@@ -10,10 +10,18 @@ from medfs.core.cases import Cohort
 from medfs.scans.inspect import CaseFinding, inspect_cohort
 from medfs.workflows.asked import ASKED_NOTHING, Asked
 
+_REMARKS = 8
+
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Findings per case, problems of the cohort as a whole, and remarks."""
+    """What was found.
+
+    Attributes:
+        findings: per case, in the order of the cohort.
+        problems: of cases, and of the cohort as a whole.
+        warnings: remarks; of each case the first few, all of them are in its finding.
+    """
 
     cohort: Cohort
     findings: tuple[CaseFinding, ...]
@@ -57,10 +65,19 @@ def validate(
             f"{len(without_mask)} of {len(cohort.cases)} cases have no mask "
             f"({', '.join(without_mask[:3])}): give all of them one, or none"
         )
-    remarks = [f"{f.case_id}: {text}" for f in findings for text in f.warnings]
     return ValidationResult(
-        cohort, tuple(findings), tuple(problems), (*cohort.warnings(), *remarks, *_few(cohort))
+        cohort,
+        tuple(findings),
+        tuple(problems),
+        (*cohort.warnings(), *(text for f in findings for text in _remarks(f)), *_few(cohort)),
     )
+
+
+def _remarks(finding: CaseFinding) -> list[str]:
+    """A case may be a whole disc, of which most is no image."""
+    told = [f"{finding.case_id}: {text}" for text in finding.warnings[:_REMARKS]]
+    more = len(finding.warnings) - len(told)
+    return [*told, f"{finding.case_id}: and {more} more (see --json)"] if more else told
 
 
 def class_table(cohort: Cohort) -> dict[str, dict[str, int]]:

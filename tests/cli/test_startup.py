@@ -31,7 +31,15 @@ def imported(*arguments, watched=HEAVY):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("info",), ("info", "--json"), ("adapt", "--help")]
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("info",),
+        ("info", "--json"),
+        ("adapt", "--help"),
+        ("scans", "--help"),
+    ],
 )
 def test_light_commands_import_nothing_heavy(arguments):
     heavy = (*HEAVY, "numpy", "nibabel", "pydicom", "sklearn", "scipy")
@@ -40,6 +48,10 @@ def test_light_commands_import_nothing_heavy(arguments):
 
 def test_validate_imports_no_torch(support):
     assert imported("validate", support) == []
+
+
+def test_scans_imports_no_torch(support):
+    assert imported("scans", support, watched=(*HEAVY, "sklearn", "highdicom")) == []
 
 
 def test_import_is_light_and_the_estimator_lazy():

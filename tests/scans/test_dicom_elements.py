@@ -14,7 +14,6 @@ from medfs.scans.dicom import elements, tags
 from medfs.scans.dicom.headers import Header, read_dataset, read_header
 from medfs.scans.files import find_files
 
-
 # Only what comes with pydicom: its own listing would try to download more.
 FILES = sorted(Path(str(get_testdata_file("CT_small.dcm", download=False))).parent.glob("*.dcm"))
 

@@ -82,13 +82,22 @@ def test_the_judge_sees_a_wrong_volume(judged, monkeypatch, kind, fault):
     assert judged(Mutant(0, seed, seed.files, "none")).kind == "wrong"
 
 
+class UnprintableError(ScanReadError):
+    def __str__(self):
+        return "\x1b[2J"
+
+
+def test_values_of_headers_do_not_act_on_a_terminal():
+    assert str(ScanReadError("a", why="it says \x1b[2J", todo="b")).isprintable()
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
         (KeyError("x"), "unexpected"),
         (RecursionError(), "unexpected"),
         (ScanReadError("no reason", todo="none"), "unhelpful"),
-        (ScanReadError("a", why="\x1b[2J", todo="b"), "unprintable"),
+        (UnprintableError("a", why="b", todo="c"), "unprintable"),
         (ScanReadError("a", why="b", todo="c"), "refused"),
     ],
 )

@@ -66,7 +66,7 @@ def label(candidate: Candidate) -> str:
             parts.append(candidate.component)
     else:
         parts.append(f"{candidate.count} image(s)")
-    thickness = header.number("SliceThickness")
+    thickness = _thickness(candidate)
     if thickness is not None:
         parts.append(f"{thickness:g} mm")
     number = header.text("SeriesNumber")
@@ -102,10 +102,15 @@ def facts(candidate: Candidate) -> dict[str, object]:
         "description": header.text("SeriesDescription"),
         "image_type": header.image_type,
         "slices": candidate.shape[2] if isinstance(candidate, Stack) else candidate.count,
-        "thickness_mm": header.number("SliceThickness"),
+        "thickness_mm": _thickness(candidate),
         "series_number": header.text("SeriesNumber"),
-        "component": candidate.component if isinstance(candidate, Stack) else "",
+        "component": candidate.component,
     }
+
+
+def _thickness(candidate: Candidate) -> float | None:
+    stack = candidate if isinstance(candidate, Stack) else None
+    return stack.thickness if stack else candidate.header.number("SliceThickness")
 
 
 def _prefer(
@@ -120,10 +125,13 @@ def _prefer(
         return magnitude[0], "the magnitude images of the series", rest
     studies = {s.header.text("StudyInstanceUID") for s in stacks}
     # Preferences decide between series of one study: never between patients.
-    for rule in options.prefer if len(studies) == 1 else ():
-        measure = _MEASURES[rule]
-        best = min(measure(s) for s in stacks)
-        first = [s for s in stacks if measure(s) == best]
+    for rule in options.prefer if len(studies) == 1 and "" not in studies else ():
+        measured = [_MEASURES[rule](s) for s in stacks]
+        known = [m for m in measured if m is not None]
+        # What one of them does not state cannot decide.
+        if len(known) < len(stacks):
+            continue
+        first = [s for s, m in zip(stacks, known, strict=True) if m == min(known)]
         if len(first) == 1:
             rest = [(s, f"not preferred by the rule {rule!r}") for s in stacks if s is not first[0]]
             return first[0], f"preferred by the rule {rule!r}", rest
@@ -136,14 +144,19 @@ def _prefer(
     )
 
 
-_MEASURES: dict[str, Callable[[Stack], float]] = {
-    "thinnest": lambda s: s.header.number("SliceThickness") or float("inf"),
-    "thickest": lambda s: -(s.header.number("SliceThickness") or float("-inf")),
+# The smallest is preferred; None where the images do not say.
+_MEASURES: dict[str, Callable[[Stack], float | None]] = {
+    "thinnest": lambda s: s.thickness,
+    "thickest": lambda s: _minus(s.thickness),
     "most-slices": lambda s: -s.shape[2],
     "fewest-slices": lambda s: s.shape[2],
-    "lowest-number": lambda s: s.header.number("SeriesNumber") or float("inf"),
-    "highest-number": lambda s: -(s.header.number("SeriesNumber") or float("-inf")),
+    "lowest-number": lambda s: s.header.number("SeriesNumber"),
+    "highest-number": lambda s: _minus(s.header.number("SeriesNumber")),
 }
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
 def listing(candidates: Sequence[Candidate]) -> str:

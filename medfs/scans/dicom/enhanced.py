@@ -5,6 +5,7 @@ from typing import Any
 from medfs.core.errors import GeometryError, ScanReadError
 from medfs.scans.dicom.frames import Frame, checked, rescale, unit_of
 from medfs.scans.dicom.headers import Header, read_dataset
+from medfs.scans.guards import reading
 
 _EXPORT = "Export the series again, if possible as single-frame images"
 
@@ -13,7 +14,8 @@ def enhanced_frames(header: Header) -> list[Frame]:
     """The planes of a multi-frame image, in the order of the file.
 
     Raises:
-        ScanReadError: the functional groups are missing, or not as many as there are frames.
+        ScanReadError: the functional groups are missing, damaged, or not as many as there are
+            frames.
         GeometryError: a plane position, orientation or pixel spacing that is none.
     """
     dataset = read_dataset(header.file, stop_before_pixels=True)
@@ -24,8 +26,10 @@ def enhanced_frames(header: Header) -> list[Frame]:
             why=f"{header.name} declares {header.frames} frame(s) and describes {len(groups)}",
             todo=_EXPORT,
         )
-    shared = dataset.get("SharedFunctionalGroupsSequence") or [{}]
-    return [_frame(header, index, own, shared[0]) for index, own in enumerate(groups)]
+    # pydicom converts values when they are asked for, and raises what it likes.
+    with reading(header.name):
+        shared = dataset.get("SharedFunctionalGroupsSequence") or [{}]
+        return [_frame(header, index, own, shared[0]) for index, own in enumerate(groups)]
 
 
 def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
@@ -51,6 +55,7 @@ def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
         value("PixelValueTransformationSequence", "RescaleSlope"),
         value("PixelValueTransformationSequence", "RescaleIntercept"),
     )
+    thickness = value("PixelMeasuresSequence", "SliceThickness")
     return Frame(
         header=header,
         index=index,
@@ -68,6 +73,7 @@ def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
         ),
         keys=_keys(value),
         times=_times(value),
+        thickness=None if thickness is None else float(thickness),
     )
 
 
@@ -83,7 +89,8 @@ def _keys(value: Any) -> dict[str, Any]:
         sequence = f"{kind}ImageFrameTypeSequence"
         frame_type = value(sequence, "FrameType")
         if frame_type is not None:
-            found["frame type"] = "\\".join(frame_type)
+            parts = [frame_type] if isinstance(frame_type, str) else frame_type
+            found["frame type"] = "\\".join(parts)
         component = value(sequence, "ComplexImageComponent")
         if component is not None:
             found["component"] = str(component).lower()

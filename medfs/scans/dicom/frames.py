@@ -49,6 +49,7 @@ class Frame:
         unit: `HU` where the file guarantees it.
         keys: what two planes of one volume have in common: echo time, b-value, component.
         times: attributes that may tell apart planes at the same position.
+        thickness: in mm, as stated; it places nothing.
     """
 
     header: Header
@@ -64,6 +65,7 @@ class Frame:
     keys: dict[str, Any] = field(default_factory=dict)
     times: dict[str, Any] = field(default_factory=dict)
     tile: int | None = None
+    thickness: float | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +102,7 @@ def single_frame(header: Header) -> Frame:
         ),
         keys=_keys(header),
         times={t: header.values[t] for t in TIMES if t in header.values},
+        thickness=header.number("SliceThickness"),
     )
 
 
@@ -115,7 +118,7 @@ def checked(name: str, keyword: str, values: Any, count: int) -> Float[np.ndarra
     Raises:
         GeometryError: another number of values, or one that is not finite.
     """
-    found = np.array([float(v) for v in values])
+    found = np.array([float(v) for v in np.atleast_1d(np.asarray(values, dtype=object))])
     if found.shape != (count,) or not np.isfinite(found).all():
         raise GeometryError(
             f"{keyword} of an image is damaged",

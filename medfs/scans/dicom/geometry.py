@@ -126,7 +126,7 @@ def single_grid(frame: Frame, plane: Plane) -> Affine:
     Raises:
         GeometryError: the header states no thickness.
     """
-    stated = [frame.header.number(k) for k in ("SpacingBetweenSlices", "SliceThickness")]
+    stated = (frame.header.number("SpacingBetweenSlices"), frame.thickness)
     thickness = next((v for v in stated if v is not None and v > 0), None)
     if thickness is None or frame.position is None:
         raise GeometryError("the slice does not state its thickness", why=frame.name, todo=_EXPORT)

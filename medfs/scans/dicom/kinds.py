@@ -68,7 +68,7 @@ def check_plane(header: Header) -> None:
 
     Raises:
         GeometryError: several frames in a class that has one, or no say how pixels are stored.
-        ScanReadError: no pixels.
+        ScanReadError: no pixels or no frames, or a lookup table of intensities.
     """
     again = "Export the series again, with its pixels"
     described = ("PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored")
@@ -81,6 +81,12 @@ def check_plane(header: Header) -> None:
         )
     if not header.has_pixels:
         raise ScanReadError("an image has no pixels", why=f"{header.name} ends before", todo=again)
+    if header.frames < 1:
+        raise ScanReadError(
+            "an image has no frames",
+            why=f"{header.name} declares {header.frames} frames",
+            todo=again,
+        )
     if header.sop_class in SINGLE_FRAME and header.frames != 1:
         raise GeometryError(
             "an image of a single-frame class declares several frames",

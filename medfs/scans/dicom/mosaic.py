@@ -73,6 +73,7 @@ def mosaic_frames(header: Header) -> list[Frame]:
             keys=whole.keys,
             times=whole.times,
             tile=tile,
+            thickness=whole.thickness,
         )
         for tile in range(count)
     ]

@@ -19,8 +19,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from medfs.core.errors import ScanReadError
+from medfs.scans.dicom import worker
 from medfs.scans.dicom.worker import LENGTH_BYTES
 
+# By its path: `-m` would import the packages around it, which takes longer than pydicom alone.
+_COMMAND = (sys.executable, "-P", str(worker.__file__))
 _WORKERS = 2
 # Decoding 100 MB of voxels takes a few seconds on a slow core.
 _SECONDS, _SECONDS_PER_BYTE = 60.0, 1e-6
@@ -30,8 +33,8 @@ _AGAIN = "Export or copy the series again, if possible uncompressed"
 
 class _Worker:
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "medfs.scans.dicom.worker"],
+        self.process = subprocess.Popen(  # noqa: S603  (this Python, and our own file)
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -42,7 +45,8 @@ class _Worker:
         """The answer's head and body.
 
         Raises:
-            EOFError: the process ended; TimeoutError: it was ended after `seconds`.
+            EOFError: the process ended, or answers nonsense.
+            TimeoutError: it was ended after `seconds`.
         """
         late = threading.Event()
 
@@ -55,7 +59,7 @@ class _Worker:
         timer.start()
         try:
             return self._exchange(content, largest)
-        except (EOFError, OSError, ValueError, TypeError) as error:
+        except (EOFError, OSError, ValueError, TypeError, RecursionError) as error:
             raise (TimeoutError() if late.is_set() else EOFError()) from error
         finally:
             timer.cancel()
@@ -69,6 +73,8 @@ class _Worker:
         stdin.flush()
         length = int.from_bytes(_read(stdout, LENGTH_BYTES), "little")
         head = json.loads(_read(stdout, min(length, _LONGEST_HEAD)))
+        if not isinstance(head, dict) or not head.keys() & {"shape", "error"}:
+            raise EOFError
         if "shape" not in head:
             return head, b""
         size = _size(head)
@@ -86,7 +92,7 @@ class _Worker:
 
 def _size(head: dict[str, Any]) -> int:
     """Bytes that the answer announces; it comes from where foreign bytes were decoded."""
-    dtype = np.dtype(str(head["dtype"]))
+    dtype = np.dtype(str(head.get("dtype")))
     if dtype.kind not in "iu" or any(type(n) is not int or n < 0 for n in head["shape"]):
         raise EOFError
     return int(np.prod(head["shape"], dtype=object)) * dtype.itemsize
@@ -110,32 +116,53 @@ class _Pool:
 
     @contextmanager
     def worker(self) -> Iterator[_Worker]:
-        worker = self.idle.get() or _Worker()
-        kept: _Worker | None = None
+        found, kept = self.idle.get(), None
         try:
-            yield worker
-            kept = worker
+            # It may have been ended while it waited (memory was short, a timer fired late): that is
+            # no fault of the next image.
+            if found is not None and found.process.poll() is not None:
+                found.stop()
+                found = None
+            found = found or _Worker()
+            yield found
+            kept = found
         finally:
-            if kept is None:
-                worker.stop()
+            if kept is None and found is not None:
+                found.stop()
             self.idle.put(kept)
 
     def close(self) -> None:
+        if self.owner != os.getpid():
+            return
         while not self.idle.empty():
-            worker = self.idle.get()
-            if worker is not None and self.owner == os.getpid():
-                worker.stop()
+            found = self.idle.get()
+            if found is not None:
+                found.stop()
 
 
 _pool: _Pool | None = None
 _lock = threading.Lock()
+# Pools of the parent process: kept, so that nothing in them is closed or waited for here.
+_inherited: list[_Pool] = []
+
+
+def _after_fork() -> None:
+    """Pipes of the parent must not be shared, and a lock that it held would never open."""
+    global _pool, _lock
+    _lock = threading.Lock()
+    if _pool is not None:
+        _inherited.append(_pool)
+        _pool = None
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _workers() -> _Pool:
-    """The pool of this process: after a fork, pipes of the parent must not be shared."""
     global _pool
     with _lock:
-        if _pool is None or _pool.owner != os.getpid():
+        if _pool is None:
             _pool = _Pool()
             atexit.register(_pool.close)
         return _pool
@@ -154,12 +181,15 @@ def decode_apart(name: str, content: bytes, declared: int) -> Shaped[np.ndarray,
     """
     seconds = _SECONDS + declared * _SECONDS_PER_BYTE
     try:
-        with _workers().worker() as worker:
+        with _workers().worker() as decoder:
             # 8-bit and 16-bit images may decode to a wider type.
-            head, body = worker.ask(content, declared * 4, seconds)
+            head, body = decoder.ask(content, declared * 4, seconds)
     except TimeoutError as error:
         why = f"{name}: decoding was stopped after {seconds:.0f} s"
         raise ScanReadError("an image takes too long to decode", why=why, todo=_AGAIN) from error
+    except OSError as error:
+        why = f"{name}: the process that decodes cannot be started ({error.strerror or error})"
+        raise ScanReadError("an image cannot be decoded", why=why, todo=_AGAIN) from error
     except EOFError as error:
         why = f"{name}: the decoder crashed or ran out of memory"
         raise ScanReadError("an image cannot be decoded", why=why, todo=_AGAIN) from error

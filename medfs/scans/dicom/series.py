@@ -60,9 +60,9 @@ def read_files(files: Sequence[ScanFile], options: ReadOptions = DEFAULT) -> Vol
 def _voxels(stack: Stack, options: ReadOptions) -> tuple[Planes, Affine, list[tuple[str, str]]]:
     """Voxels (column, row, slice) turned so that no axis needs flipping, with their affine."""
     flips, affine = _flipped(stack)
-    if len(stack.volumes) == 1:
-        return read_planes(stack.volumes[0], flips), affine, []
     number = len(stack.volumes)
+    if number == 1 and options.volume in (None, "first", "mean", 0):
+        return read_planes(stack.volumes[0], flips), affine, []
     if options.volume is None:
         raise GeometryError(
             "the series is 4D: it holds several volumes, and which one is meant is not clear",

@@ -28,6 +28,7 @@ from medfs.scans.grids import Affine
 MIN_SLICES = 3
 # A series of more directions than this is a set of projections.
 _MAX_GRIDS = 8
+_KEYS, _TIME = ("EchoTime", "b-value"), "TemporalPositionIdentifier"
 _ONE_STACK = "Keep the images of one parallel stack in the folder, and move the others away"
 
 
@@ -60,6 +61,12 @@ class Stack:
         return first.columns, first.rows, len(self.volumes[0])
 
     @property
+    def thickness(self) -> float | None:
+        """SliceThickness in mm, if its images agree on one."""
+        stated = {f.thickness for volume in self.volumes for f in volume}
+        return stated.pop() if len(stated) == 1 else None
+
+    @property
     def tilt(self) -> float:
         """Degrees by which the stack leans (gantry tilt)."""
         return tilt_degrees(self.affine)
@@ -74,6 +81,7 @@ class NoVolume:
         count: how many images.
         error: why, for the user.
         few: one or two slices as a stack, for those who ask for it.
+        component: magnitude, phase, real or imaginary; None where it is not known.
         by_nature: they never were a volume (localizer, report, single image), so that leaving them
             out loses nothing; False where something is wrong with what should be a volume.
     """
@@ -83,6 +91,7 @@ class NoVolume:
     error: UserError
     by_nature: bool
     few: Stack | None = None
+    component: str | None = None
 
 
 Candidate = Stack | NoVolume
@@ -214,12 +223,13 @@ def _stack(frames: list[Frame]) -> Candidate:
         volumes, labels = ([[level[0] for level in levels]], [""])
         if len(levels) < len(frames):
             volumes, labels = split_repeats(levels)
-        else:
-            _check_not_mixed(volumes[0])
+        for volume in volumes:
+            _check_not_mixed(volume, _KEYS if len(volumes) == 1 else (*_KEYS, _TIME))
         grids = [grid_of(volume, plane) for volume in volumes]
         _check_same_place(grids, labels)
     except UserError as error:
-        return NoVolume(header, _files(frames), error, by_nature=False)
+        stated = frames[0].keys.get("component")
+        return NoVolume(header, _files(frames), error, by_nature=False, component=stated)
     component = str(frames[0].keys.get("component", ""))
     return Stack(header, tuple(map(tuple, volumes)), tuple(labels), grids[0], component)
 
@@ -238,16 +248,17 @@ def _flat(frames: list[Frame], levels: list[list[Frame]]) -> GeometryError:
     )
 
 
-def _check_not_mixed(frames: list[Frame]) -> None:
-    """Echoes or b-values that take turns along the stack are no volume."""
-    for name in ("EchoTime", "b-value"):
-        values = {f.keys.get(name) for f in frames}
+def _check_not_mixed(frames: list[Frame], names: Sequence[str]) -> None:
+    """Echoes, b-values or times that take turns along the stack are no volume."""
+    for name in names:
+        values = {f.keys.get(name, f.times.get(name)) for f in frames}
         if len(values) > 1:
             shown = ", ".join(sorted(map(str, values))[:5])
             raise GeometryError(
                 f"the slices of the stack differ in {name}",
                 why=f"{name} takes {len(values)} values: {shown}",
-                todo="Keep the images of one echo or b-value in the folder",
+                todo="Keep the images of one echo, b-value or time in the folder, or export the "
+                "series again if some are missing",
             )
 
 

@@ -45,6 +45,7 @@ TAGS: dict[int, tuple[str, Callable[[bytes], Value]]] = {
     0x00080016: ("SOPClassUID", _text),
     0x00080018: ("SOPInstanceUID", _text),
     0x00080020: ("StudyDate", _text),
+    0x00080022: ("AcquisitionDate", _text),
     0x00080031: ("SeriesTime", _text),
     0x00080032: ("AcquisitionTime", _text),
     0x00080033: ("ContentTime", _text),

@@ -1,4 +1,4 @@
-"""The process in which compressed images are decoded; started by `sandbox`, never imported.
+"""The process in which compressed images are decoded; started by `sandbox`, by its path.
 
 Requests come on stdin: 8 bytes of length, then a DICOM file. Answers go to stdout: 8 bytes of
 length and a JSON object, then, if it holds a `shape`, the values in C order.
@@ -7,6 +7,7 @@ length and a JSON object, then, if it holds a `shape`, the values in C order.
 import json
 import os
 import sys
+from contextlib import suppress
 from io import BytesIO
 from typing import BinaryIO
 
@@ -21,7 +22,8 @@ def _limit_memory() -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(MEMORY_LIMIT, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    with suppress(ValueError, OSError):  # macOS has the limit and does not let it be set
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

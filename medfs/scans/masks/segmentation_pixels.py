@@ -85,17 +85,20 @@ def _decoded(
     for index, raw in enumerate(_plain_frames(dataset)):
         if index not in wanted:
             continue
-        yield index, decode_frame(
-            value=raw,
-            transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
-            rows=int(dataset.Rows),
-            columns=int(dataset.Columns),
-            samples_per_pixel=1,
-            bits_allocated=int(dataset.BitsAllocated),
-            bits_stored=int(dataset.get("BitsStored", dataset.BitsAllocated)),
-            photometric_interpretation=str(dataset.PhotometricInterpretation),
-            pixel_representation=0,
-            index=index,
+        yield (
+            index,
+            decode_frame(
+                value=raw,
+                transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
+                rows=int(dataset.Rows),
+                columns=int(dataset.Columns),
+                samples_per_pixel=1,
+                bits_allocated=int(dataset.BitsAllocated),
+                bits_stored=int(dataset.get("BitsStored", dataset.BitsAllocated)),
+                photometric_interpretation=str(dataset.PhotometricInterpretation),
+                pixel_representation=0,
+                index=index,
+            ),
         )
 
 
