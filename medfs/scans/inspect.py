@@ -7,6 +7,7 @@ from functools import partial
 
 from medfs.core.cases import Case, Cohort
 from medfs.core.errors import UserError
+from medfs.scans.files.names import printable
 from medfs.scans.masks import read_roi
 from medfs.scans.options import DEFAULT, ReadOptions
 from medfs.scans.read import read_volume
@@ -51,7 +52,8 @@ def inspect_case(case: Case, options: ReadOptions = DEFAULT) -> CaseFinding:
     try:
         volume = read_volume(case.image, options)
         _, x, y, z = volume.voxels.shape
-        told = [f"{n}: {why}" for n, why in (*volume.provenance.notes, *volume.provenance.skipped)]
+        pairs = (*volume.provenance.notes, *volume.provenance.skipped)
+        told = [printable(f"{name}: {why}") for name, why in pairs]
         left_out = tuple(text for text in told if text.startswith(_A_SERIES))
         found = replace(
             found,

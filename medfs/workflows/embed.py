@@ -20,6 +20,7 @@ from medfs.features.encode import encode
 from medfs.preprocess.auto import check
 from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
+from medfs.scans.files.names import printable
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.sources import Digest, ScanSource, nameless
 from medfs.workflows.threads import single_thread
@@ -134,16 +135,15 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
             patch = make_field_patch(volume, embedder.field_mm, embedder.preset)
         else:
             patch = make_patch(volume, mask, embedder.preset)
-        remarks = _remarks(volume.provenance)
-        origin = nameless(volume.provenance)
-        return _Prepared(source.case, digest, patch, patch.notes, remarks, volume.extent, origin)
+        told, origin = _remarks(volume.provenance), nameless(volume.provenance)
+        return _Prepared(source.case, digest, patch, patch.notes, told, volume.extent, origin)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))
 
 
 def _remarks(provenance: Provenance) -> tuple[str, ...]:
     """What was found and left out; a whole archive of other series is only counted."""
-    told = [f"{what}: {why}" for what, why in (*provenance.notes, *provenance.skipped)]
+    told = [printable(f"{n}: {why}") for n, why in (*provenance.notes, *provenance.skipped)]
     more = len(told) - _REMARKS
     return (*told[:_REMARKS], *((f"and {more} more files or series left out",) if more > 0 else ()))
 

@@ -13,6 +13,7 @@ from medfs.scans.dicom.choice import choose, facts, label
 from medfs.scans.dicom.index import Index, index_files
 from medfs.scans.dicom.stacks import Candidate, NoVolume, Stack
 from medfs.scans.files import find_files
+from medfs.scans.files.names import printable
 from medfs.scans.names import is_nifti
 from medfs.scans.options import DEFAULT, ReadOptions
 
@@ -100,7 +101,7 @@ def _choice(index: Index, options: ReadOptions) -> tuple[Stack | None, bool, str
     except UserError as error:
         return None, False, str(error)
     stack = choice.stack
-    reason = f"{label(stack)}, {choice.reason}"
+    reason = f"{printable(label(stack))}, {choice.reason}"
     obstacle = _obstacle(stack, options)
     return stack, not obstacle, f"{reason}{obstacle}"
 
@@ -126,9 +127,9 @@ def _entry(candidate: Candidate, options: ReadOptions, studies: dict[str, int]) 
         "study": study,
         "study_date": header.text("StudyDate") or None,
         "series_uid": header.text("SeriesInstanceUID") or None,
-        **{name: _finite(value) for name, value in facts(candidate).items()},
-        "image_type": list(header.image_type),
-        "label": label(candidate),
+        **{name: _plain(value) for name, value in facts(candidate).items()},
+        "image_type": [printable(value) for value in header.image_type],
+        "label": printable(label(candidate)),
         "excluded": options.excludes(facts(candidate)),
     }
     if isinstance(candidate, NoVolume):
@@ -137,8 +138,10 @@ def _entry(candidate: Candidate, options: ReadOptions, studies: dict[str, int]) 
     return entry | {"usable": True, "problem": None, "advice": None} | _geometry(candidate)
 
 
-def _finite(value: object) -> object:
-    """Headers may say NaN, which JSON cannot."""
+def _plain(value: object) -> object:
+    """Headers may say NaN, which JSON cannot, and what a terminal would obey."""
+    if isinstance(value, str):
+        return printable(value)
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 

@@ -264,10 +264,11 @@ def test_two_slices_by_rule(medfs, study, rules):
 
 def test_headers_cannot_steer_the_terminal_or_break_the_json(medfs, study):
     for file in (study / "b" / "x").iterdir():
-        content = file.read_bytes().replace(b"Thorax soft", b"Tho\x1b[2Jsoft")
+        content = file.read_bytes().replace(b"Thorax soft", b"Tho\x1b[2Jsof\x9b")
         file.write_bytes(content.replace(b"DS\4\0002.5 ", b"DS\4\0nan "))
     done = medfs("scans", study)
-    assert "\x1b" not in done.out + done.err
+    assert not set("\x1b\x9b") & set(done.out + done.err)
+    assert not set("\x1b\x9b") & set(medfs("scans", study, "--json").out)
     found = listed(medfs, study, code=3)
     assert found["series"][1]["thickness_mm"] is None
 
@@ -357,6 +358,13 @@ def test_adapt_and_predict_by_rules(medfs, study, rules, tmp_path):
     assert "series 2 'Thorax soft'" in by_model["note"]
     assert "series 3 'Thorax LUNG'" in by_flag["note"]
     assert by_model["probabilities"] != by_flag["probabilities"]
+    for file in (cases / "benign").rglob("b/x/*.dcm"):
+        file.write_bytes(file.read_bytes().replace(b"Thorax soft", b"Tho\x1b[2Jsoft"))
+    told = [
+        medfs("predict", model, cases / "benign", "--no-cache"),
+        medfs("validate", cases, "--series", rules("prefer: thinnest")),
+    ]
+    assert all("[2Jsoft" in done.out and "\x1b" not in done.out + done.err for done in told)
 
 
 GUIDE = Path(__file__).parents[2] / "docs" / "scans.md"

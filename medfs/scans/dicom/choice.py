@@ -169,8 +169,10 @@ def listing(candidates: Sequence[Candidate]) -> str:
 def _nothing(
     index: Index, others: list[NoVolume], excluded: list[tuple[Candidate, str]]
 ) -> UserError:
-    if index.damaged and not others:
-        return index.damaged[0][1]
+    homes = {_home(c.header.file) for c in others}
+    beside = [error for file, error in index.damaged if not others or _home(file) in homes]
+    if beside:
+        return beside[0]
     if not others and excluded:
         shown = "; ".join(f"{label(c)}: {why}" for c, why in excluded[:_SHOWN])
         return GeometryError(

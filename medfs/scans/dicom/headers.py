@@ -127,7 +127,11 @@ def _interpret(file: ScanFile, raw: dict[int, bytes]) -> dict[str, Any]:
 
 
 def _with_pydicom(file: ScanFile) -> Header | str:
-    dataset = read_dataset(file, stop_before_pixels=False)
+    import pydicom
+
+    content = file.read()
+    plain = inflated(file, content)
+    dataset = pydicom.dcmread(BytesIO(plain), force=True)
     values: dict[str, Any] = {}
     for tag, (keyword, meaning) in tags.TAGS.items():
         element = dataset.get(tag)
@@ -137,6 +141,8 @@ def _with_pydicom(file: ScanFile) -> Header | str:
         return "not a DICOM image (no class stated)"
     has_pixels = any(tag in dataset for tag in (0x7FE00008, 0x7FE00009, 0x7FE00010))
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+    if plain is not content:
+        syntax = elements.DEFLATED.decode()
     return Header(file, values, syntax, None, has_pixels)
 
 
@@ -155,6 +161,8 @@ def read_dataset(file: ScanFile, *, stop_before_pixels: bool) -> Any:
 
 def inflated(file: ScanFile, content: bytes) -> bytes:
     """The file with its data set inflated and called explicit little endian, where it is deflated.
+
+    Any other file comes back as the same object.
 
     pydicom inflates whatever it is given; a file of a megabyte may hold a gigabyte of zeros.
     """

@@ -144,9 +144,9 @@ def _injection(dataset: Any, item: Any, start: datetime) -> datetime:
 def _moment(date: str, time: str, what: str) -> datetime:
     found = _TIME.match(time)
     try:
-        day = datetime.strptime(date.replace(".", ""), "%Y%m%d")
-        if found is None:
+        if found is None or len(date) not in (8, 10):  # 10 with dots, of before 1993
             raise ValueError
+        day = datetime.strptime(date.replace(".", ""), "%Y%m%d")
         hours, minutes, seconds, part = found.groups()
         clock = day.replace(hour=int(hours), minute=int(minutes or 0), second=int(seconds or 0))
     except ValueError as error:

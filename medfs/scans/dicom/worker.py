@@ -9,10 +9,12 @@ import os
 import sys
 from contextlib import suppress
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 LENGTH_BYTES = 8
 MEMORY_LIMIT = 6 << 30
+RLE = "1.2.840.10008.1.2.5"
+END_MARK, LONGEST_PADDING = b"\xff\xd9", 1024
 
 
 def _limit_memory() -> None:
@@ -33,6 +35,27 @@ def _answer(out: BinaryIO, head: dict[str, object], body: bytes = b"") -> None:
     out.flush()
 
 
+def _check_ends(dataset: Any) -> None:
+    """Refuse frames without the end mark that JPEG (T.81), JPEG-LS and JPEG 2000 share.
+
+    Decoders fill what a frame that is cut short lacks, some without a word. Coded values never
+    look like the mark; padding may follow it.
+    """
+    from pydicom.encaps import generate_frames
+
+    if str(dataset.file_meta.TransferSyntaxUID) == RLE:
+        return
+    table = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
+    frames = generate_frames(
+        dataset.PixelData,
+        number_of_frames=int(dataset.get("NumberOfFrames") or 1),
+        extended_offsets=table if all(table) else None,
+    )
+    for number, frame in enumerate(frames):
+        if END_MARK not in frame[-LONGEST_PADDING:]:
+            raise ValueError(f"frame {number + 1} is cut short: it has no end mark")
+
+
 def main() -> None:
     """Decode until stdin ends."""
     _limit_memory()
@@ -49,7 +72,9 @@ def main() -> None:
     while head := requests.read(LENGTH_BYTES):
         content = requests.read(int.from_bytes(head, "little"))
         try:
-            array = np.ascontiguousarray(pydicom.dcmread(BytesIO(content), force=True).pixel_array)
+            dataset = pydicom.dcmread(BytesIO(content), force=True)
+            array = np.ascontiguousarray(dataset.pixel_array)
+            _check_ends(dataset)
             native = array.astype(array.dtype.newbyteorder("="), copy=False)
             shape, dtype = list(native.shape), native.dtype.str
         except Exception as error:  # whatever a decoder raises is told to the parent

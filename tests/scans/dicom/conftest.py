@@ -193,12 +193,12 @@ def write_enhanced():
 
 @pytest.fixture(scope="session")
 def plain_scene():
-    """`plain_scene(slices)`: axial, square, of whole millimetres."""
+    """`plain_scene(slices, size)`: axial, of planes of size × size."""
 
-    def make(slices: int = 4) -> Scene:
+    def make(slices: int = 4, size: int = 3) -> Scene:
         x, y, z = np.eye(3)
         order = tuple(range(slices))
-        return Scene(x, y, (0.7, 0.5), np.zeros(3), 2 * z, (slices, 3, 4), order, 0.0, 0)
+        return Scene(x, y, (0.7, 0.5), np.zeros(3), 2 * z, (slices, size, size), order, 0.0, 0)
 
     return make
 
