@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from medfs.core.cases import Case
 from medfs.core.errors import CohortError, UsageError
 from medfs.core.volumes import Provenance, Volume
+from medfs.scans.options import ReadOptions, parse_options
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import (
     build_encoders,
@@ -40,6 +41,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spacing: mm along x, y, z of scans given as arrays, whose axes must be in RAS order.
         device: `auto`, `cpu` or `cuda:N`.
         cache: keep features on disk for scans given as paths.
+        reading: rules for DICOM series, as in docs/scans.md: `{"modality": "CT"}`.
+        mask_label: name or number of the region, in masks that hold several.
         random_state: seed of everything drawn.
 
     Attributes:
@@ -57,6 +60,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spacing: tuple[float, float, float] | None = None,
         device: str = "auto",
         cache: bool = False,
+        reading: Mapping[str, Any] | None = None,
+        mask_label: str | int | None = None,
         random_state: int = 0,
     ) -> None:
         self.mapper = mapper
@@ -66,6 +71,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.spacing = spacing
         self.device = device
         self.cache = cache
+        self.reading = reading
+        self.mask_label = mask_label
         self.random_state = random_state
 
     def fit(
@@ -141,7 +148,13 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return labels, patients
 
     def _sources(self, X: Sequence[Any]) -> list[ScanSource]:
-        return [_source(f"scan {i}", scan, self.spacing) for i, scan in enumerate(X)]
+        rules = parse_options(dict(self.reading or {}))
+        label = None if self.mask_label is None else str(self.mask_label)
+        return [
+            _on_disk(scan, f"scan {i}", rules, label)
+            or _in_memory(f"scan {i}", *_parts(scan), self.spacing)
+            for i, scan in enumerate(X)
+        ]
 
     def _embed(self, sources: list[ScanSource]) -> list[Any]:
         done, failed = embed_all(self._embedder, sources)
@@ -150,13 +163,25 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [d.features for d in done]
 
 
-def _source(name: str, scan: Any, spacing: tuple[float, float, float] | None) -> ScanSource:
-    image, mask = (scan["image"], scan.get("mask")) if isinstance(scan, Mapping) else (scan, None)
-    if isinstance(image, str | Path):
-        if mask is not None and not isinstance(mask, str | Path):
-            raise UsageError("an image given as a path needs its mask as a path", case=name)
-        path = Path(image)
-        return FileSource(Case(path.name, name, path, Path(mask) if mask else None))
+def _parts(scan: Any) -> tuple[Any, Any]:
+    return (scan["image"], scan.get("mask")) if isinstance(scan, Mapping) else (scan, None)
+
+
+def _on_disk(scan: Any, name: str, rules: ReadOptions, label: str | None) -> ScanSource | None:
+    """The source of a scan given as a path; None for one in memory."""
+    image, mask = _parts(scan)
+    if not isinstance(image, str | Path):
+        return None
+    if mask is not None and not isinstance(mask, str | Path):
+        raise UsageError("an image given as a path needs its mask as a path", case=name)
+    path, region = Path(image), Path(mask) if mask else None
+    case = Case(path.name, name, path, region, mask_label=label)
+    return FileSource(case, reading=rules)
+
+
+def _in_memory(
+    name: str, image: Any, mask: Any, spacing: tuple[float, float, float] | None
+) -> ScanSource:
     volume = image if isinstance(image, Volume) else _volume(name, np.asarray(image), spacing)
     given = None if mask is None else np.asarray(mask)
     if given is not None and given.shape != volume.voxels.shape[1:]:

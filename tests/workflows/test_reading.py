@@ -12,8 +12,9 @@ import numpy as np
 import pydicom
 import pytest
 
+from medfs import FewShotClassifier
 from medfs.core.cases import Case
-from medfs.core.errors import GeometryError, IntegrityError, ScanReadError
+from medfs.core.errors import CohortError, GeometryError, IntegrityError, ScanReadError
 from medfs.core.volumes import Provenance
 from medfs.scans.options import ReadOptions
 from medfs.scans.write import write_nifti
@@ -336,3 +337,24 @@ def test_traces_name_no_file_series_or_region():
         "a file cannot be decoded": 1,
         "not preferred by the rule 'thinnest'": 1,
     }
+
+
+def test_the_estimator_reads_by_the_same_rules(cases_made):
+    images, labels, masks = [], [], []
+    for place in sorted(cases_made.iterdir()):
+        for i in range(6):
+            study = place / f"MUELLER_{i}"
+            image = study if study.is_dir() else study.with_suffix(".zip")
+            if not image.exists():
+                continue
+            known = (place / f"MUELLER_{i}_seg.dcm", place / f"MUELLER_{i}_mask.nii.gz")
+            images.append(image)
+            masks.append(next(m for m in known if m.exists()))
+            labels.append(place.name)
+    scans = [{"image": i, "mask": m} for i, m in zip(images, masks, strict=True)]
+    by_rules = FewShotClassifier(reading=RULES.to_dict(), mask_label="MUELLER nodule")
+    ours = by_rules.fit(scans, labels).predict_proba(scans)
+    assert ours.shape == (6, 2)
+    assert (ours.argmax(axis=1) == np.unique(labels, return_inverse=True)[1]).mean() > 0.5
+    with pytest.raises(CohortError, match="which of them is meant"):
+        FewShotClassifier(mask_label="MUELLER nodule").fit(scans, labels)

@@ -8,6 +8,7 @@ from medfs.core.errors import GeometryError, ScanReadError, UserError
 from medfs.scans.dicom.index import Index
 from medfs.scans.dicom.stacks import Candidate, NoVolume, Stack
 from medfs.scans.files import ScanFile
+from medfs.scans.files.names import printable
 from medfs.scans.options import ReadOptions
 
 _SHOWN = 8
@@ -56,7 +57,7 @@ def choose(index: Index, options: ReadOptions) -> Choice:
 def label(candidate: Candidate) -> str:
     """A line that tells a series from the others: description, modality, size, thickness."""
     header = candidate.header
-    parts = [header.text("Modality") or "no modality"]
+    parts = [printable(header.text("Modality")) or "no modality"]
     if isinstance(candidate, Stack):
         columns, rows, slices = candidate.shape
         parts.append(f"{columns} × {rows} × {slices}")
@@ -70,7 +71,7 @@ def label(candidate: Candidate) -> str:
     if thickness is not None:
         parts.append(f"{thickness:g} mm")
     number = header.text("SeriesNumber")
-    name = header.text("SeriesDescription") or "no description"
+    name = printable(header.text("SeriesDescription")) or "no description"
     return f"series {number or '?'} '{name}' ({', '.join(parts)})"
 
 

@@ -63,6 +63,9 @@ class _Worker:
             raise (TimeoutError() if late.is_set() else EOFError()) from error
         finally:
             timer.cancel()
+            timer.join()
+            if late.is_set():
+                self.process.wait()
 
     def _exchange(self, content: bytes, largest: int) -> tuple[dict[str, Any], bytes]:
         stdin, stdout = self.process.stdin, self.process.stdout

@@ -18,7 +18,8 @@ from medfs.core.errors import ScanReadError
 from medfs.scans import read_series
 from medfs.scans.dicom import sandbox, worker
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+TASKS = Path("/proc/self/task")
+pytestmark = pytest.mark.skipif(not TASKS.exists(), reason="looks into /proc")
 
 # A fake decoder does as the real one unless the file holds its mark.
 FAKE = """
@@ -48,7 +49,7 @@ class Stdin:
 def answer(text, body=b""):
     os.write(1, len(text).to_bytes(8, "little") + text + body)
 
-sys.stdin, real_stdin = Stdin(), sys.stdin
+sys.stdin = Stdin()
 out = os.dup(1)
 worker.main()
 """
@@ -69,11 +70,8 @@ def pool(monkeypatch):
 
 def children():
     """Processes that this one started and has not waited for, zombies among them."""
-    listed = (Path(f"/proc/{os.getpid()}/task") / str(t) / "children" for t in os.listdir(TASKS))
+    listed = [task / "children" for task in TASKS.iterdir()]
     return {int(pid) for path in listed if path.exists() for pid in path.read_text().split()}
-
-
-TASKS = f"/proc/{os.getpid()}/task"
 
 
 @pytest.fixture
