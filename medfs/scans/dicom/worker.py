@@ -43,7 +43,8 @@ def _check_ends(dataset: Any) -> None:
     """
     from pydicom.encaps import generate_frames
 
-    if str(dataset.file_meta.TransferSyntaxUID) == RLE:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == RLE or not syntax.is_encapsulated:
         return
     table = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")
     frames = generate_frames(

@@ -317,6 +317,19 @@ def test_frames_cut_short_never_pass_as_whole(written, form, share):
         read_series(folder)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_baseline_jpeg_that_is_cut_short_never_passes_as_whole(written, share):
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("pylibjpeg", reason="needs medfs[codecs]")
+    folder, values = written(signed=False, bits=8)
+    stream = io.BytesIO()
+    image.fromarray(values[0].astype(np.uint8)).save(stream, "JPEG", quality=95)
+    frame = stream.getvalue()[: int(len(stream.getvalue()) * share)]
+    rewritten(folder, lambda ds: encapsulated(ds, JPEGBaseline8Bit, [frame]))
+    with pytest.raises(ScanReadError, match="truncated or damaged"):
+        read_series(folder)
+
+
 def test_a_deflate_bomb_is_refused_quickly(written, monkeypatch):
     monkeypatch.setattr("medfs.scans.dicom.headers._MAX_INFLATED", 1 << 24)
     folder, _ = written()

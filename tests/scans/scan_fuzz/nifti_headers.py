@@ -68,7 +68,7 @@ OPERATIONS = (lying_field, lying_field, lying_field, magic)
 
 
 def _kind(content: bytes) -> tuple[int, str]:
-    for order in "<>":
+    for order in "<>" if len(content) >= 4 else "":
         size = struct.unpack_from(f"{order}i", content)[0]
         if size in (348, 540):
             return (1 if size == 348 else 2), order
