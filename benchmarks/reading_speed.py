@@ -32,7 +32,8 @@ def main() -> None:
             count = sum(1 for _ in folder.iterdir())
             progress(f"reading {folder.name} ({count} files)")
             times = _in_turn(_readers(folder), args.rounds)
-            results[f"{folder.parent.name}/{folder.name}, {count} files"] = times
+            name = "simulated" if folder.parent == root else f"{folder.parent.name}/{folder.name}"
+            results[f"{name}, {count} files"] = times
             section(f"A series of {count} files to a volume in memory", _table(times, "medfs"))
         files = root / "archive"
         progress(f"writing {args.files} files to index")

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from medfs.core.errors import GeometryError, UserError
+from medfs.scans.dicom.agreement import (
+    ONE_STACK,
+    check_not_mixed,
+    check_one_grid,
+    check_same_place,
+    same_grid,
+)
 from medfs.scans.dicom.enhanced import enhanced_frames
 from medfs.scans.dicom.frames import Frame, single_frame
 from medfs.scans.dicom.geometry import (
-    COSINE_TOLERANCE,
-    MM_TOLERANCE,
     by_height,
     check_placed,
     grid_of,
@@ -29,7 +32,6 @@ MIN_SLICES = 3
 # A series of more directions than this is a set of projections.
 _MAX_GRIDS = 8
 _KEYS, _TIME = ("EchoTime", "b-value"), "TemporalPositionIdentifier"
-_ONE_STACK = "Keep the images of one parallel stack in the folder, and move the others away"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +148,7 @@ def _check_series(headers: list[Header]) -> None:
             raise GeometryError(
                 "the images of a series are of different kinds",
                 why=f"{headers[0].name} and {header.name} differ in SOPClassUID",
-                todo=_ONE_STACK,
+                todo=ONE_STACK,
             )
 
 
@@ -154,7 +156,7 @@ def _few(frames: list[Frame]) -> Stack | None:
     """One or two slices on the grid that their header states, if they lie on one."""
     try:
         check_placed(frames)
-        _check_one_grid(frames)
+        check_one_grid(frames)
         plane = plane_of(frames[0])
         levels = by_height(frames, plane.normal)
         if len(levels) < len(frames):
@@ -190,7 +192,7 @@ def _by_grid(frames: list[Frame]) -> list[list[Frame]]:
     """Parallel stacks of one size, if the images fall into such; else all of them together."""
     groups: list[list[Frame]] = []
     for frame in frames:
-        home = next((g for g in groups if _same_grid(g[0], frame)), None)
+        home = next((g for g in groups if same_grid(g[0], frame)), None)
         if home is not None:
             home.append(frame)
         elif len(groups) < _MAX_GRIDS:
@@ -200,22 +202,10 @@ def _by_grid(frames: list[Frame]) -> list[list[Frame]]:
     return groups if all(len(g) >= MIN_SLICES for g in groups) else [frames]
 
 
-def _same_grid(one: Frame, other: Frame) -> bool:
-    if (one.rows, one.columns) != (other.rows, other.columns):
-        return False
-    if one.header.text("FrameOfReferenceUID") != other.header.text("FrameOfReferenceUID"):
-        return False
-    pairs = ((one.orientation, other.orientation), (one.pixel_spacing, other.pixel_spacing))
-    return all(
-        a is not None and b is not None and float(np.abs(a - b).max()) <= COSINE_TOLERANCE
-        for a, b in pairs
-    )
-
-
 def _stack(frames: list[Frame]) -> Candidate:
     header = frames[0].header
     try:
-        _check_one_grid(frames)
+        check_one_grid(frames)
         plane = plane_of(frames[0])
         levels = by_height(frames, plane.normal)
         if len(levels) < MIN_SLICES:
@@ -224,9 +214,9 @@ def _stack(frames: list[Frame]) -> Candidate:
         if len(levels) < len(frames):
             volumes, labels = split_repeats(levels)
         for volume in volumes:
-            _check_not_mixed(volume, _KEYS if len(volumes) == 1 else (*_KEYS, _TIME))
+            check_not_mixed(volume, _KEYS if len(volumes) == 1 else (*_KEYS, _TIME))
         grids = [grid_of(volume, plane) for volume in volumes]
-        _check_same_place(grids, labels)
+        check_same_place(grids, labels)
     except UserError as error:
         stated = frames[0].keys.get("component")
         return NoVolume(header, _files(frames), error, by_nature=False, component=stated)
@@ -245,67 +235,4 @@ def _flat(frames: list[Frame], levels: list[list[Frame]]) -> GeometryError:
         why=f"Its {len(frames)} image(s) lie at the same position, or at {heights} positions; at "
         f"least {MIN_SLICES} are needed",
         todo="Give the folder of a complete series",
-    )
-
-
-def _check_not_mixed(frames: list[Frame], names: Sequence[str]) -> None:
-    """Echoes, b-values or times that take turns along the stack are no volume."""
-    for name in names:
-        values = {f.keys.get(name, f.times.get(name)) for f in frames}
-        if len(values) > 1:
-            shown = ", ".join(sorted(map(str, values))[:5])
-            raise GeometryError(
-                f"the slices of the stack differ in {name}",
-                why=f"{name} takes {len(values)} values: {shown}",
-                todo="Keep the images of one echo, b-value or time in the folder, or export the "
-                "series again if some are missing",
-            )
-
-
-def _check_same_place(grids: list[Affine], labels: list[str]) -> None:
-    for grid, label in zip(grids[1:], labels[1:], strict=True):
-        off = float(np.abs(grid - grids[0]).max())
-        if off > 0.05:
-            raise GeometryError(
-                "the volumes of a 4D series do not lie in the same place",
-                why=f"That of {label} is off by {off:.2f} mm",
-                todo="Put the images of one time, echo or b-value in a folder of their own",
-            )
-
-
-def _check_one_grid(frames: list[Frame]) -> None:
-    """Refuse planes of different direction, frame of reference, size or spacing."""
-    first = frames[0]
-    for what, attribute, tolerance in (
-        ("ImageOrientationPatient", "orientation", COSINE_TOLERANCE),
-        ("PixelSpacing", "pixel_spacing", MM_TOLERANCE),
-        ("Rows", "rows", 0.0),
-        ("Columns", "columns", 0.0),
-    ):
-        values = np.array([np.atleast_1d(getattr(f, attribute)) for f in frames], dtype=float)
-        off = np.abs(values - values[0]).max(axis=1)
-        if off.max() > tolerance:
-            other = int(np.argmax(off > tolerance))
-            one, two = (getattr(f, attribute) for f in (first, frames[other]))
-            raise _differs(what, first, frames[other], _plain(one), _plain(two))
-    for other_frame in frames[1:]:
-        uids = [f.header.text("FrameOfReferenceUID") for f in (first, other_frame)]
-        if uids[0] != uids[1]:
-            raise _differs("FrameOfReferenceUID", first, other_frame, *uids)
-
-
-def _plain(value: object) -> object:
-    return value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def _differs(what: str, first: Frame, other: Frame, one: object, two: object) -> GeometryError:
-    kinds = {
-        "ImageOrientationPatient": "the images do not lie parallel to each other "
-        "(a localizer among them, or rotating projections)",
-        "FrameOfReferenceUID": "the images do not share one coordinate system",
-    }
-    return GeometryError(
-        kinds.get(what, "the images differ in size or pixel spacing"),
-        why=f"{what} is {one} in {first.name} and {two} in {other.name}",
-        todo=_ONE_STACK,
     )
