@@ -16,15 +16,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "scans"))
 
 from scan_fuzz.judge import judge, write
-from scan_fuzz.mutants import mutant, seeds
+from scan_fuzz.mutants import Mutant, mutant, seeds
 
 # Starting a worker imports pydicom and highdicom and makes the seeds.
 _START_SECONDS = 120.0
+_MAKE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one mutant may take: seconds, and GiB of address space for each process."""
+    """What reading one mutant may take: seconds, and GiB of address space for each process."""
 
     seconds: float
     gib: float
@@ -63,6 +64,9 @@ def _of_one_worker(seed: int, indices: range, limits: Limits) -> Iterator[Result
         if not here.poll(_START_SECONDS) or here.recv() != "ready":
             raise SystemExit("a worker could not start")
         for index in indices:
+            # The limit is for reading; making a mutant (a bomb packed anew) has its own.
+            if not here.poll(_MAKE_SECONDS) or here.recv() != "made":
+                raise SystemExit(f"mutant {index} of seed {seed} could not be made")
             if not here.poll(limits.seconds):
                 yield _lost(seed, index, "timeout", limits.seconds)
                 return
@@ -96,11 +100,12 @@ def _work(results: Connection, seed: int, indices: range, limits: Limits) -> Non
     results.send("ready")
     with tempfile.TemporaryDirectory(prefix="fuzz-scans-") as place:
         for index in indices:
-            results.send(_read(seed, index, Path(place) / "mutant"))
+            damaged = mutant(seed, index)
+            results.send("made")
+            results.send(_read(damaged, Path(place) / "mutant"))
 
 
-def _read(seed: int, index: int, folder: Path) -> Result:
-    damaged = mutant(seed, index)
+def _read(damaged: Mutant, folder: Path) -> Result:
     write(damaged, folder)
     started = time.monotonic()
     outcome = judge(damaged, folder)
@@ -110,7 +115,7 @@ def _read(seed: int, index: int, folder: Path) -> Result:
         resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     ]
     return Result(
-        index,
+        damaged.index,
         damaged.seed.kind,
         damaged.damage,
         outcome.kind,

@@ -64,20 +64,11 @@ def first_element(block: bytes) -> int | None:
 
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as DICOM does: with its prefix (PS3.10 7.1), or without as of old."""
-    return first_element(_head(path)) is not None
-
-
-def has_prefix(path: Path) -> bool:
-    """Whether the file has the DICOM prefix, and so its file meta information (PS3.10 7.1)."""
-    return first_element(_head(path)) == 132
-
-
-def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(140)
+            return first_element(file.read(140)) is not None
     except OSError:
-        return b""
+        return False
 
 
 def holds_dicom(folder: Path) -> bool:

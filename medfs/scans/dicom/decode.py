@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 
 from medfs.core.errors import MissingExtraError, ScanReadError
 from medfs.scans.dicom import elements
-from medfs.scans.dicom.headers import Header, inflated
+from medfs.scans.dicom.headers import Header, inflated, out_of_order
 from medfs.scans.guards import reading
 
 # No codec of a real image saves more than this, and an empty image needs little anyway.
@@ -64,6 +64,7 @@ def decode(header: Header, content: bytes) -> Shaped[np.ndarray, "*shape"]:
         MissingExtraError: the decoder is not installed.
     """
     declared = check_size(header)
+    _check_tail(header, content)
     if is_compressed(header):
         _check_codec(header)
         from medfs.scans.dicom.sandbox import decode_apart
@@ -77,6 +78,21 @@ def decode(header: Header, content: bytes) -> Shaped[np.ndarray, "*shape"]:
         raise _truncated(header, declared, found)
     dtype = _dtype(header)
     return np.frombuffer(content, dtype, declared // dtype.itemsize, begin)
+
+
+def _check_tail(header: Header, content: bytes) -> None:
+    if header.pixels is None:  # pydicom has read the whole file
+        return
+    try:
+        elements.check_tail(content, header.pixels, explicit=header.explicit)
+    except elements.DisorderError as error:
+        raise out_of_order(header.name, error) from error
+    except (elements.TruncatedError, ValueError, RecursionError) as error:
+        raise ScanReadError(
+            "a DICOM file is truncated, or something else follows its pixels",
+            why=f"{header.name} has {len(content)} bytes",
+            todo=_AGAIN,
+        ) from error
 
 
 def _declared(header: Header) -> int:

@@ -34,6 +34,14 @@ class TruncatedError(Exception):
     """The block ends within an element: more bytes are needed, or the file is cut short."""
 
 
+class DisorderError(Exception):
+    """An element does not come after the one before it, as PS3.5 7.1 asks.
+
+    Out of order, an element may stand twice, or behind the pixels where no reader of headers looks:
+    two programs would see two images.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Elements:
     """Raw values by tag, and where the pixels lie.
@@ -43,11 +51,13 @@ class Elements:
         pixels: offset and length of the pixel data's value (length None where it is encapsulated);
             None if the file has no pixels.
         end: where the walk ended: at the pixels, or at the end of the file.
+        explicit: whether value representations are written out.
     """
 
     values: dict[int, bytes]
     pixels: tuple[int, int | None] | None
     end: int
+    explicit: bool
 
 
 def walk(block: bytes, size: int, wanted: frozenset[int]) -> Elements | None:
@@ -60,6 +70,7 @@ def walk(block: bytes, size: int, wanted: frozenset[int]) -> Elements | None:
 
     Raises:
         TruncatedError: an element before the pixels ends beyond the block.
+        DisorderError: the elements do not ascend.
     """
     start = first_element(block)
     if start is None:
@@ -99,22 +110,26 @@ def _walk_data(  # noqa: C901  (the innermost loop of every index)
 ) -> Elements | None:
     # The innermost loop of every index: calls are avoided where nothing unusual is met.
     unpack, short_vrs, stop = _SHORT.unpack_from, _SHORT_VRS, len(block) - 8
-    read = _explicit if explicit else _implicit
+    read, last = _explicit if explicit else _implicit, 0
     while position < size:
         if position > stop:
             raise TruncatedError
         group, element, vr, length = unpack(block, position)
         tag, begin = group << 16 | element, position + 8
-        if not explicit or vr not in short_vrs:
+        plain = explicit and vr in short_vrs
+        if not plain:
             tag, begin, length = read(block, position)
-            if length < 0 or length == _UNDEFINED or tag in _PIXELS:
-                ended = _special(tag, begin, length)
-                if ended is not None or not _is_sequence(vr, explicit):
-                    return None if ended is None else Elements(values, ended, begin)
-                position = _skip_items(block, begin, explicit=explicit, depth=0)
-                if tag in wanted:
-                    values[tag] = b""
-                continue
+        if tag <= last:
+            raise disorder(tag, last)
+        last = tag
+        if not plain and (length < 0 or length == _UNDEFINED or tag in _PIXELS):
+            ended = _special(tag, begin, length)
+            if ended is not None or not _is_sequence(vr, explicit):
+                return None if ended is None else Elements(values, ended, begin, explicit)
+            position = _skip_items(block, begin, explicit=explicit, depth=0)
+            if tag in wanted:
+                values[tag] = b""
+            continue
         position = begin + length
         if tag in wanted:
             if position > len(block):
@@ -122,7 +137,50 @@ def _walk_data(  # noqa: C901  (the innermost loop of every index)
             values[tag] = block[begin:position]
     if position > size:
         raise TruncatedError
-    return Elements(values, None, position)
+    return Elements(values, None, position, explicit)
+
+
+def disorder(tag: int, last: int) -> DisorderError:
+    """The error that says which element stands where."""
+    return DisorderError(f"{_shown(tag)} comes after {_shown(last)}")
+
+
+def _shown(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def check_tail(content: bytes, pixels: tuple[int, int | None], *, explicit: bool) -> None:
+    """Refuse elements behind the pixels that belong before them.
+
+    Padding, signatures and zeros up to the end of a disk block may follow.
+
+    Args:
+        content: the whole file.
+        pixels: offset and length of the pixel data, as `Elements` has them.
+        explicit: the encoding of the data set.
+
+    Raises:
+        DisorderError: the elements do not ascend.
+        TruncatedError: what follows is cut short, or is no element.
+    """
+    begin, length = pixels
+    if length is None:
+        position = _skip_items(content, begin, explicit=explicit, depth=0)
+    else:
+        position = begin + length
+    last = _PIXELS[-1]
+    read = _explicit if explicit else _implicit
+    while position < len(content) and content[position:].strip(b"\0"):
+        tag, begin, length = read(content, position)
+        if tag <= last:
+            raise disorder(tag, last)
+        if length < 0:
+            raise TruncatedError
+        position, last = begin + length, tag
+        if length == _UNDEFINED:
+            position = _skip_items(content, begin, explicit=explicit, depth=0)
+    if position > len(content):
+        raise TruncatedError
 
 
 def _special(tag: int, begin: int, length: int) -> tuple[int, int | None] | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from medfs.core.errors import GeometryError, ScanReadError
-from medfs.scans.dicom.frames import Frame, checked, rescale, unit_of
+from medfs.scans.dicom.frames import Frame, check_ct_rescale, checked, rescale, unit_of
 from medfs.scans.dicom.headers import Header, read_dataset
 from medfs.scans.guards import reading
 
@@ -55,6 +55,9 @@ def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
         value("PixelValueTransformationSequence", "RescaleSlope"),
         value("PixelValueTransformationSequence", "RescaleIntercept"),
     )
+    intercept_stated = value("PixelValueTransformationSequence", "RescaleIntercept") is not None
+    if header.text("Modality") == "CT":
+        check_ct_rescale(name, stated=intercept_stated)
     thickness = value("PixelMeasuresSequence", "SliceThickness")
     return Frame(
         header=header,
@@ -69,7 +72,7 @@ def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
         unit=unit_of(
             header,
             str(value("PixelValueTransformationSequence", "RescaleType") or ""),
-            stated=value("PixelValueTransformationSequence", "RescaleIntercept") is not None,
+            stated=intercept_stated,
         ),
         keys=_keys(value),
         times=_times(value),

@@ -147,6 +147,20 @@ def rescale(name: str, slope: Any, intercept: Any) -> tuple[float, float]:
     return pair[0], pair[1]
 
 
+def check_ct_rescale(name: str, *, stated: bool) -> None:
+    """Refuse CT without the rescale that both of its classes must have (C.8.2.1, A.38.1.4).
+
+    Raises:
+        ScanReadError: nothing says what the stored values mean.
+    """
+    if not stated:
+        raise ScanReadError(
+            "a CT image does not say what its values mean",
+            why=f"{name} has no RescaleIntercept, so that its values are in no known unit",
+            todo="Export the series again from the archive, with its rescale",
+        )
+
+
 def unit_of(header: Header, rescale_type: str, *, stated: bool) -> str:
     """`HU` for CT with a rescale whose type is HU, or left open, which means HU (C.8.2.1)."""
     is_ct = header.text("Modality") == "CT"

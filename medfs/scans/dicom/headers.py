@@ -29,6 +29,7 @@ class Header:
         pixels: offset and length (None: encapsulated) of the pixel data in the file; None where
             there are none, or where only pydicom can find them.
         has_pixels: whether the file holds pixel data.
+        explicit: whether value representations are written out.
     """
 
     file: ScanFile
@@ -36,6 +37,7 @@ class Header:
     syntax: str
     pixels: tuple[int, int | None] | None
     has_pixels: bool
+    explicit: bool = True
 
     @property
     def name(self) -> str:
@@ -90,13 +92,16 @@ def read_header(file: ScanFile) -> Header | str:
                 why=f"{file.name} ends within its header, after {file.size} bytes",
                 todo=_EXPORT,
             ) from None
+        except elements.DisorderError as error:
+            raise out_of_order(file.name, error) from error
         if found is None:
             return _with_pydicom(file)
         syntax = found.values.get(elements.TRANSFER_SYNTAX, b"").decode("latin-1").strip("\0 ")
         values = _interpret(file, found.values)
         if not syntax and "SOPClassUID" not in values:
             return "not a DICOM file"
-        return Header(file, values, syntax, found.pixels, found.pixels is not None)
+        has_pixels = found.pixels is not None
+        return Header(file, values, syntax, found.pixels, has_pixels, found.explicit)
 
 
 def _walk(file: ScanFile, block: bytes) -> elements.Elements | None:
@@ -132,6 +137,7 @@ def _with_pydicom(file: ScanFile) -> Header | str:
     content = file.read()
     plain = inflated(file, content)
     dataset = pydicom.dcmread(BytesIO(plain), force=True)
+    _check_order(file.name, plain, dataset)
     values: dict[str, Any] = {}
     for tag, (keyword, meaning) in tags.TAGS.items():
         element = dataset.get(tag)
@@ -144,6 +150,29 @@ def _with_pydicom(file: ScanFile) -> Header | str:
     if plain is not content:
         syntax = elements.DEFLATED.decode()
     return Header(file, values, syntax, None, has_pixels)
+
+
+def _check_order(name: str, content: bytes, dataset: Any) -> None:
+    """What the light walk checks as it goes, for files that pydicom reads."""
+    from pydicom.filereader import data_element_generator
+
+    stream = BytesIO(content)
+    stream.seek(elements.walk_meta(content, first_element(content) or 0, {}))
+    last = 0
+    for element in data_element_generator(stream, *dataset.original_encoding):
+        if element.tag <= last:
+            raise out_of_order(name, elements.disorder(int(element.tag), last))
+        last = int(element.tag)
+
+
+def out_of_order(name: str, error: elements.DisorderError) -> ScanReadError:
+    """The error for a file whose elements may be read in two ways."""
+    return ScanReadError(
+        "the elements of a DICOM file are not in order",
+        why=f"In {name}, {error}, where numbers must rise (PS3.5 7.1): readers may see different "
+        "values",
+        todo="Export the series again, or have another program rewrite the file",
+    )
 
 
 def read_dataset(file: ScanFile, *, stop_before_pixels: bool) -> Any:

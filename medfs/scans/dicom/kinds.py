@@ -1,6 +1,7 @@
 """Which images can be planes of a volume at all."""
 
 from medfs.core.errors import GeometryError, ScanReadError
+from medfs.scans.dicom.frames import check_ct_rescale
 from medfs.scans.dicom.headers import Header
 
 # PS3.4 B.5: the storage classes whose images stack to volumes, with their modality.
@@ -93,6 +94,8 @@ def check_plane(header: Header) -> None:
             why=f"{header.name}: {kind_name(header)}, {header.frames} frames",
             todo=again,
         )
+    if header.sop_class in SINGLE_FRAME and header.text("Modality") == "CT":
+        check_ct_rescale(header.name, stated="RescaleIntercept" in header.values)
     if "ModalityLUTSequence" in header.values:
         raise ScanReadError(
             "the intensities need a lookup table, which is not read",

@@ -233,7 +233,7 @@ def test_truncated_anywhere_is_an_error_of_medfs(tmp_path, make_seg, scan_on, sy
 
 
 def test_a_deflated_bomb_is_refused(tmp_path, make_seg, scan_on, monkeypatch):
-    monkeypatch.setattr("medfs.scans.masks.dicom_files._MAX_INFLATED", 1 << 22)
+    monkeypatch.setattr("medfs.scans.dicom.headers._MAX_INFLATED", 1 << 22)
     ds = make_seg(region()[np.newaxis], AXIAL)
     ds.PixelData = bytes(1 << 23)
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian

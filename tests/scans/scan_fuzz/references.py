@@ -68,7 +68,7 @@ def _differs(
 
 
 def _dicom(mutant: Mutant, folder: Path, volume: Volume) -> tuple[bool, str]:
-    files = _by_name(mutant)
+    files = _by_name(mutant, volume.provenance.files)
     found = np.full(volume.voxels.shape[1:], np.nan)
     for name in volume.provenance.files:
         ds = pydicom.dcmread(io.BytesIO(files[name]), force=True)
@@ -89,11 +89,13 @@ def _dicom(mutant: Mutant, folder: Path, volume: Volume) -> tuple[bool, str]:
     return True, "other voxels than pydicom has"
 
 
-def _by_name(mutant: Mutant) -> dict[str, bytes]:
+def _by_name(mutant: Mutant, wanted: tuple[str, ...]) -> dict[str, bytes]:
     files = {Path(name).name: content for name, content in mutant.files.items()}
     if mutant.seed.kind == "zip":
         with zipfile.ZipFile(io.BytesIO(mutant.files[mutant.seed.target])) as archive:
-            files = {Path(name).name: archive.read(name) for name in archive.namelist()}
+            # Only what the volume was made of: a bomb beside it is not to be inflated.
+            names = [n for n in archive.namelist() if Path(n).name in wanted]
+            files = {Path(name).name: archive.read(name) for name in names}
     return files
 
 
