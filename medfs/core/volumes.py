@@ -15,7 +15,8 @@ class Provenance:
     `files` are base names (never paths: folder names may be patients' names), `sha256` is over the
     bytes of all files in the order in which they were used, `skipped` pairs a file or series with
     the reason it was left out, `choice` says why this series was taken, and `notes` pairs a keyword
-    with what a user should know of the volume (a tilt, a volume of several, lossy compression).
+    with what a user should know of the volume (a tilt, a volume of several, lossy compression). A
+    keyword that ends in "name" holds a name; other reasons and notes hold none.
     """
 
     reader: str
@@ -32,7 +33,7 @@ class Provenance:
             "n_files": len(self.files),
             "sha256": self.sha256,
             "choice": self.choice,
-            "notes": [f"{what}: {why}" for what, why in self.notes],
+            "notes": [f"{w}: {why}" for w, why in self.notes if not w.endswith("name")],
             "skipped": dict(sorted(Counter(why for _, why in self.skipped).items())),
         }
 

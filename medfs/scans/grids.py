@@ -92,13 +92,6 @@ def _flip_in_place(voxels: Shaped[np.ndarray, "x y z"], axes: tuple[int, ...]) -
         planes[k], planes[-1 - k] = last, first
 
 
-def corner_distance(shape: tuple[int, ...], one: Affine, other: Affine) -> float:
-    """Largest distance in mm between the corners of one grid under two affines."""
-    index = np.array([(i, j, k, 1) for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
-    index[:, :3] *= np.array(shape) - 1
-    return float(np.linalg.norm(index @ (one - other)[:3].T, axis=1).max())
-
-
 def describe(shape: tuple[int, ...], affine: Affine) -> str:
     """One line for a person: shape, spacing and first voxel in mm."""
     size = " × ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""What the names of files and folders say: scan, mask, case. Only `holds_dicom` opens files."""
+"""What the names of files and folders say: scan, mask, case. Only `is_dicom` opens files."""
 
 from pathlib import Path
 
@@ -45,6 +45,14 @@ def masked_case(mask: Path) -> str:
     return stem(mask)[: -len(_MASK_ENDING)]
 
 
+def exists(path: Path) -> bool:
+    """Whether there is anything; a name that no file can have stands for nothing."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, no permission, or a zero byte in the name
+        return False
+
+
 def is_archive(path: Path) -> bool:
     """Whether the name is that of a zip."""
     return path.suffix.lower() == ".zip"
@@ -69,11 +77,6 @@ def is_dicom(path: Path) -> bool:
             return first_element(file.read(140)) is not None
     except OSError:
         return False
-
-
-def holds_dicom(folder: Path) -> bool:
-    """Whether a DICOM file lies directly in the folder."""
-    return any(is_dicom(path) for path in visible(folder) if path.is_file())
 
 
 def visible(folder: Path) -> list[Path]:

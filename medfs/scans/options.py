@@ -123,9 +123,9 @@ def load_options(path: Path) -> ReadOptions:
     Raises:
         ConfigError: not YAML, an unknown key, or a value of the wrong kind.
     """
-    from medfs.scans.yaml_rules import load_yaml
+    from medfs.storage.yaml_files import load_yaml
 
-    content = load_yaml(path)
+    content = load_yaml(path, "the rules cannot be read")
     try:
         return parse_options({} if content is None else content)
     except ConfigError as error:

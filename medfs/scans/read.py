@@ -7,7 +7,7 @@ from medfs.core.volumes import Volume
 from medfs.scans.cohorts.layout import READABLE
 from medfs.scans.dicom import read_series
 from medfs.scans.masks import read_mask
-from medfs.scans.names import is_archive, is_dicom, is_nifti
+from medfs.scans.names import exists, is_archive, is_dicom, is_nifti
 from medfs.scans.nifti import read_nifti
 from medfs.scans.options import DEFAULT, ReadOptions
 
@@ -26,7 +26,7 @@ def read_volume(path: Path, options: ReadOptions = DEFAULT) -> Volume:
         GeometryError: not one volume whose voxels have a known place, or no clear choice.
         MissingExtraError: a decoder is not installed.
     """
-    if not _exists(path):
+    if not exists(path):
         raise ScanReadError(
             f"{path.name} does not exist",
             why=f"There is nothing at {path}",
@@ -43,10 +43,3 @@ def read_volume(path: Path, options: ReadOptions = DEFAULT) -> Volume:
         why=READABLE,
         todo="Give a file or folder of one of these kinds",
     )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long, no permission, or a zero byte in the name
-        return False

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from medfs.core.errors import ConfigError, UsageError
+from medfs.storage.yaml_files import load_yaml
 
 
 def config_folder(kind: str) -> Path:
@@ -35,10 +34,7 @@ def read_config(kind: str, name: str) -> dict[str, Any]:
             why=f"Known: {', '.join(config_names(kind))}",
             todo="Choose a known one, or give the path of a .yaml file",
         )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("is not valid YAML", case=str(path), why=str(error)) from error
+    content = load_yaml(path, f"the {kind.rstrip('s')} cannot be read")
     if not isinstance(content, dict):
         raise ConfigError("must be a mapping of keys to values", case=str(path))
     return content

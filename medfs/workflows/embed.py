@@ -22,7 +22,7 @@ from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
 from medfs.scans.files.names import printable
 from medfs.storage.tensors import TensorCache
-from medfs.workflows.sources import Digest, ScanSource, nameless
+from medfs.workflows.sources import Digest, ScanSource
 from medfs.workflows.threads import single_thread
 
 _LOOK_AHEAD = 2
@@ -135,7 +135,7 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
             patch = make_field_patch(volume, embedder.field_mm, embedder.preset)
         else:
             patch = make_patch(volume, mask, embedder.preset)
-        told, origin = _remarks(volume.provenance), nameless(volume.provenance)
+        told, origin = _remarks(volume.provenance), volume.provenance.nameless()
         return _Prepared(source.case, digest, patch, patch.notes, told, volume.extent, origin)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))

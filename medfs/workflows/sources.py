@@ -1,17 +1,16 @@
 """Where one scan and its mask come from: files, or arrays in memory."""
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 
 from medfs.core.cases import Case
 from medfs.core.errors import ScanReadError
-from medfs.core.volumes import Provenance, Volume
+from medfs.core.volumes import Volume
 from medfs.scans.files import find_files
 from medfs.scans.masks import read_roi
 from medfs.scans.names import files_of, is_archive, is_nifti, stem
@@ -19,9 +18,6 @@ from medfs.scans.options import DEFAULT, ReadOptions
 from medfs.scans.read import read_volume
 
 Mask = Bool[np.ndarray, "x y z"] | None
-
-# What masks call the region that was taken: its number and, in brackets, its name.
-_NAMED_REGION = re.compile(r"\A([-+.e\d]+) \(.*\)\Z", re.DOTALL)
 
 
 class Digest(NamedTuple):
@@ -90,24 +86,6 @@ class ArraySource:
 
     def load(self) -> tuple[Volume, Mask]:
         return self.volume, None if self.mask is None else self.mask > 0
-
-
-def nameless(provenance: Provenance) -> dict[str, Any]:
-    """Where a volume came from, as plain data without the name of a file, series or region.
-
-    Regions are named by people, at times after people; their number stays.
-    """
-    regions = {"label", "segment", "structure"}
-    notes = tuple(
-        (what, _NAMED_REGION.sub(r"\1", why) if what in regions else why)
-        for what, why in provenance.notes
-    )
-    # Some reasons begin with the file that they are about.
-    skipped = tuple(
-        (what, f"a file{why.removeprefix(what)}" if why.startswith(what) else why)
-        for what, why in provenance.skipped
-    )
-    return replace(provenance, notes=notes, skipped=skipped).nameless()
 
 
 def _digest(path: Path) -> str:

@@ -24,7 +24,7 @@ from medfs.synthesis.cohorts import SimulatedCase
 from medfs.workflows.adapt import AdaptRequest, adapt
 from medfs.workflows.asked import Asked
 from medfs.workflows.predict import load_predictor, predict
-from medfs.workflows.sources import FileSource, nameless
+from medfs.workflows.sources import FileSource
 
 RULES = ReadOptions(description=("*lung*",))
 # Words that stand in names and headers of the files, and may stand in no model.
@@ -144,7 +144,7 @@ def test_a_zip_leaves_the_trace_of_its_folder(model_made, cases_made, tmp_path):
     packed = next(cases_made.rglob("*.zip"))
     zipfile.ZipFile(packed).extractall(tmp_path / "unpacked")
     told = [FileSource(Case("x", "x", p), reading=RULES) for p in (packed, tmp_path / "unpacked")]
-    first, second = (nameless(source.load()[0].provenance) for source in told)
+    first, second = (source.load()[0].provenance.nameless() for source in told)
     assert first == second
 
 
@@ -164,14 +164,14 @@ def test_local_tells_what_was_left_out(model_made):
     assert {r["case"] for r in rows} == {f"MUELLER_{i}" for i in range(6)}
     assert all("Thorax noisy" in r["remarks"] for r in rows)
     assert all("MUELLER Befund.txt: not a DICOM file" in r["remarks"] for r in rows)
-    assert sum("segment: 1 (MUELLER nodule)" in r["remarks"] for r in rows) == 1
+    assert sum("segment: 1; segment name: MUELLER nodule" in r["remarks"] for r in rows) == 1
 
 
 def test_predict_reads_as_the_support_was_read(model, scans):
     (told,) = predict(load_predictor(model, use_cache=False), scans)
     assert told.probabilities is not None, told.note
     assert "Thorax noisy" in told.note
-    assert "label: 2 (MUELLER nodule)" in told.note
+    assert "label: 2; label name: MUELLER nodule" in told.note
 
 
 def test_what_is_asked_now_wins(model, scans):
@@ -188,7 +188,7 @@ def test_what_is_asked_now_wins(model, scans):
     assert other.probabilities != by_model.probabilities
     assert "Thorax lung" in other.note
     (corner,) = predict(predictor, scans, Asked(mask_label="corner"))
-    assert "label: 1 (corner)" in corner.note
+    assert "label: 1; label name: corner" in corner.note
 
 
 def test_without_rules_the_same_cases_are_refused(cases_made, tmp_path):
@@ -316,17 +316,18 @@ def test_traces_name_no_file_series_or_region():
         ("MUELLER 1.dcm",),
         "0",
         skipped=(
-            ("MUELLER 2.dcm", "MUELLER 2.dcm cannot be decoded"),
+            ("MUELLER 2.dcm", "a DICOM file whose header cannot be read"),
             ("series 2 'MUELLER' (CT)", "not preferred by the rule 'thinnest'"),
         ),
         choice="preferred by the rule 'thinnest'",
         notes=(
-            ("structure", "12 (GTV (MUELLER)\nleft)"),
+            ("structure", "12"),
+            ("structure name", "GTV (MUELLER) left"),
             ("structure", "3 of 5 planes of contours were left out, one (too close)"),
             ("tilt", "the stack leans by 12.00° (gantry tilt)"),
         ),
     )
-    told = nameless(found)
+    told = found.nameless()
     assert "MUELLER" not in json.dumps(told)
     assert told["notes"] == [
         "structure: 12",
@@ -334,7 +335,7 @@ def test_traces_name_no_file_series_or_region():
         "tilt: the stack leans by 12.00° (gantry tilt)",
     ]
     assert told["skipped"] == {
-        "a file cannot be decoded": 1,
+        "a DICOM file whose header cannot be read": 1,
         "not preferred by the rule 'thinnest'": 1,
     }
 

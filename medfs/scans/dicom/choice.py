@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from medfs.core.errors import GeometryError, ScanReadError, UserError
+from medfs.scans.dicom.agreement import same_grid
+from medfs.scans.dicom.frames import Frame
+from medfs.scans.dicom.geometry import place_in_ras
 from medfs.scans.dicom.index import Index
 from medfs.scans.dicom.stacks import Candidate, NoVolume, Stack
 from medfs.scans.files import ScanFile
@@ -12,6 +17,8 @@ from medfs.scans.files.names import printable
 from medfs.scans.options import ReadOptions
 
 _SHOWN = 8
+# Of a voxel, or of the distance of two slices.
+_ON_GRID = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +38,8 @@ def choose(index: Index, options: ReadOptions) -> Choice:
     it, there is no choice.
 
     Raises:
-        GeometryError: nothing usable, or no clear choice; all candidates are listed.
+        GeometryError: nothing usable, no clear choice (all candidates are listed), or an image of
+            another series that continues the volume.
         ScanReadError: no image at all, or a damaged file that may belong to the volume.
     """
     fitting, excluded = _apply_rules(_with_few(index.candidates, options), options)
@@ -44,12 +52,14 @@ def choose(index: Index, options: ReadOptions) -> Choice:
         raise _blocked(stacks, broken)
     chosen, reason, passed_over = _prefer(stacks, options)
     _refuse_damaged(index, chosen)
+    _refuse_continuation(chosen, others)
     skipped = (
         *index.skipped,
         *((label(c), c.error.what) for c in others),
         *((label(c), why) for c, why in excluded),
         *((label(c), why) for c, why in passed_over),
-        *((file.name, error.what) for file, error in index.damaged),
+        # Reasons name nothing: they go where names may not.
+        *((f.name, e.what.replace(f.name, "the file")) for f, e in index.damaged),
     )
     return Choice(chosen, reason, skipped)
 
@@ -218,6 +228,26 @@ def _refuse_damaged(index: Index, chosen: Stack) -> None:
                 why=str(error),
                 todo="Copy or export the series again, or remove the file if it does not belong",
             )
+
+
+def _refuse_continuation(chosen: Stack, others: Sequence[NoVolume]) -> None:
+    """One or two images that continue the stack are slices of it that went astray."""
+    for other in others:
+        if other.few is not None and any(_continues(chosen, f) for f in other.few.volumes[0]):
+            raise GeometryError(
+                "an image of another series continues the volume: it may be one of its slices",
+                why=f"{label(other)} lies where the next slice of {label(chosen)} would be",
+                todo="Export the series again, or leave the image out by a rule (--series)",
+            )
+
+
+def _continues(stack: Stack, frame: Frame) -> bool:
+    """Whether the plane lies one step beyond either end of the stack, on its grid."""
+    if frame.position is None or not same_grid(stack.volumes[0][0], frame):
+        return False
+    column, row, place = np.linalg.solve(stack.affine, place_in_ras(frame.position))[:3]
+    beyond = min(abs(place + 1), abs(place - stack.shape[2]))
+    return max(abs(column), abs(row)) < _ON_GRID and beyond < _ON_GRID
 
 
 def _home(file: ScanFile) -> tuple[Path, str]:

@@ -2,10 +2,11 @@
 
 An index of thousands of files needs some forty of the hundred elements of each. This walks the
 explicit and implicit little-endian encodings (PS3.5 7.1, which all compressed syntaxes share) and
-keeps the bytes of the wanted elements. Whatever is unusual (big endian, deflated, unknown value
-representations, nested UN) gives None: pydicom reads those files.
+keeps the bytes of the wanted elements. Whatever is unusual (big endian, deflated, unknown or
+unexpected value representations, nested UN) gives None: pydicom reads those files.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
 
@@ -42,6 +43,9 @@ class DisorderError(Exception):
     """
 
 
+Wanted = Mapping[int, frozenset[bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Elements:
     """Raw values by tag, and where the pixels lie.
@@ -60,13 +64,13 @@ class Elements:
     explicit: bool
 
 
-def walk(block: bytes, size: int, wanted: frozenset[int]) -> Elements | None:
+def walk(block: bytes, size: int, wanted: Wanted) -> Elements | None:
     """The wanted elements of a file that begins with `block`; None where pydicom must read it.
 
     Args:
         block: the first bytes of the file, or all of them.
         size: bytes of the whole file.
-        wanted: tags to keep.
+        wanted: tags to keep, with the value representations that are expected of them.
 
     Raises:
         TruncatedError: an element before the pixels ends beyond the block.
@@ -103,7 +107,7 @@ def _walk_data(  # noqa: C901  (the innermost loop of every index)
     block: bytes,
     size: int,
     position: int,
-    wanted: frozenset[int],
+    wanted: Wanted,
     values: dict[int, bytes],
     *,
     explicit: bool,
@@ -132,6 +136,8 @@ def _walk_data(  # noqa: C901  (the innermost loop of every index)
             continue
         position = begin + length
         if tag in wanted:
+            if explicit and vr not in wanted[tag]:
+                return None
             if position > len(block):
                 raise TruncatedError
             values[tag] = block[begin:position]

@@ -1,5 +1,6 @@
 """Enhanced multi-frame CT, MR and PET (PS3.3 C.7.6.16): every frame says where it lies itself."""
 
+from functools import partial
 from typing import Any
 
 from medfs.core.errors import GeometryError, ScanReadError
@@ -32,16 +33,18 @@ def enhanced_frames(header: Header) -> list[Frame]:
         return [_frame(header, index, own, shared[0]) for index, own in enumerate(groups)]
 
 
-def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
-    def value(sequence: str, keyword: str) -> Any:
-        """Of the frame's own functional group, or else of the one that all frames share."""
-        for groups in (own, shared):
-            items = groups.get(sequence)
-            found = items[0].get(keyword) if items else None
-            if found is not None and found != "":
-                return found
-        return None
+def functional(own: Any, shared: Any, sequence: str, keyword: str) -> Any:
+    """A value of the frame's functional group, or else of the one that all frames share."""
+    for groups in (own, shared):
+        items = groups.get(sequence)
+        found = items[0].get(keyword) if items else None
+        if found is not None and found != "":
+            return found
+    return None
 
+
+def _frame(header: Header, index: int, own: Any, shared: Any) -> Frame:
+    value = partial(functional, own, shared)
     name = f"{header.name} (frame {index + 1})"
 
     def placed(sequence: str, keyword: str, count: int) -> Any:

@@ -1,6 +1,7 @@
 """One plane of one image: the unit that stacks to volumes, whatever file it lies in."""
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,11 @@ def single_frame(header: Header) -> Frame:
 def numbers(header: Header, keyword: str, count: int) -> Float[np.ndarray, "n"] | None:
     """The values of a numeric attribute, or None where it is absent or empty."""
     values = header.values.get(keyword)
-    return None if values is None else checked(header.name, keyword, values, count)
+    if values is None:
+        return None
+    if len(values) == count and all(map(isfinite, values)):
+        return np.array(values)
+    return checked(header.name, keyword, values, count)
 
 
 def checked(name: str, keyword: str, values: Any, count: int) -> Float[np.ndarray, "n"]:

@@ -140,6 +140,11 @@ def single_grid(frame: Frame, plane: Plane) -> Affine:
     return affine
 
 
+def place_in_ras(position: Float[np.ndarray, "3"]) -> Float[np.ndarray, "4"]:
+    """(x, y, z, 1) in RAS+ mm of a position as DICOM states it (LPS)."""
+    return np.asarray(_LPS_TO_RAS @ np.append(position, 1.0))
+
+
 def tilt_degrees(affine: Affine) -> float:
     """Angle between the direction of the stack and the normal of its slices."""
     normal = np.cross(affine[:3, 0], affine[:3, 1])

@@ -11,8 +11,8 @@ from medfs.scans.dicom.stacks import Candidate, candidates
 from medfs.scans.files import ScanFile
 from medfs.scans.guards import quiet
 
-# More threads than cores: on a network share most of the time is waiting.
-_THREADS, _BATCH = 4, 64
+# One reads while the other parses; more only wait for each other, unless a share is slow.
+_THREADS, _BATCH = 2, 64
 Progress = Callable[[int, int], None]
 
 

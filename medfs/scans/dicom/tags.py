@@ -15,15 +15,17 @@ def _text(raw: bytes) -> str:
 
 def _texts(raw: bytes) -> tuple[str, ...]:
     text = _text(raw)
-    return tuple(v.strip() for v in text.split("\\")) if text else ()
+    return tuple([v.strip() for v in text.split("\\")]) if text else ()
 
 
 def _decimals(raw: bytes) -> tuple[float, ...]:
-    return tuple(float(v) for v in _texts(raw))
+    text = _text(raw)
+    return tuple(map(float, text.split("\\"))) if text else ()
 
 
-def _integer(raw: bytes) -> int:
-    return int(_text(raw))
+def _integer(raw: bytes) -> int | str:
+    text = _text(raw)
+    return int(text) if text else ""
 
 
 def _short(raw: bytes) -> int:
@@ -50,11 +52,9 @@ TAGS: dict[int, tuple[str, Callable[[bytes], Value]]] = {
     0x00080032: ("AcquisitionTime", _text),
     0x00080033: ("ContentTime", _text),
     0x00080060: ("Modality", _text),
-    0x00080070: ("Manufacturer", _text),
     0x0008103E: ("SeriesDescription", _text),
     0x00180050: ("SliceThickness", _decimals),
     0x00180081: ("EchoTime", _decimals),
-    0x00180086: ("EchoNumbers", _texts),
     0x00180088: ("SpacingBetweenSlices", _decimals),
     0x00181060: ("TriggerTime", _decimals),
     0x00181120: ("GantryDetectorTilt", _decimals),
@@ -90,7 +90,18 @@ TAGS: dict[int, tuple[str, Callable[[bytes], Value]]] = {
     0x00431039: ("GeBValue", _texts),
     0x52009230: ("PerFrameFunctionalGroupsSequence", _present),
 }
-WANTED = frozenset(TAGS)
+# Value representations whose bytes mean what is expected; UN is what a copyist did not know.
+_AS_TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT UN".split())
+_REPRESENTATIONS: dict[Callable[[bytes], Value], frozenset[bytes]] = {
+    _text: _AS_TEXT,
+    _texts: _AS_TEXT,
+    _decimals: frozenset((b"DS", b"IS", b"UN")),
+    _integer: frozenset((b"IS", b"UN")),
+    _short: frozenset((b"US", b"SS", b"UN")),
+    _doubles: frozenset((b"FD", b"UN")),
+    _present: frozenset((b"SQ", b"UN")),
+}
+WANTED = {tag: _REPRESENTATIONS[meaning] for tag, (_, meaning) in TAGS.items()}
 
 
 def interpret(values: dict[int, bytes]) -> dict[str, Any]:
@@ -104,10 +115,10 @@ def interpret(values: dict[int, bytes]) -> dict[str, Any]:
         if tag not in TAGS:
             continue
         keyword, meaning = TAGS[tag]
-        if not raw.strip(b"\0 ") and meaning is not _present and meaning is not _short:
-            continue
         try:
-            found[keyword] = meaning(raw)
+            value = meaning(raw)
+            if value != "" and value != ():
+                found[keyword] = value
         except ValueError as error:
             raise ValueError(f"{keyword} holds {_text(raw[:40])!r}") from error
     return found

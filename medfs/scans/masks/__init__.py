@@ -16,7 +16,7 @@ from medfs.scans.masks.dicom_files import RT_STRUCTURE_SET, SEGMENTATIONS, sop_c
 from medfs.scans.masks.label_maps import read_label_map
 from medfs.scans.masks.onto import onto
 from medfs.scans.masks.regions import Roi
-from medfs.scans.names import is_nifti, visible
+from medfs.scans.names import exists, is_nifti, visible
 
 __all__ = ["Roi", "read_mask", "read_roi"]
 
@@ -51,7 +51,7 @@ def read_roi(path: Path, like: Volume, *, label: Label = None) -> Roi:
         ScanReadError: damaged, empty, not a mask, or a label that names not exactly one region.
         MissingExtraError: the mask is compressed and its decoder is not installed.
     """
-    if not _exists(path):
+    if not exists(path):
         raise ScanReadError(
             f"the mask {path.name} does not exist",
             why=f"There is nothing at {path}",
@@ -91,10 +91,3 @@ def _only_mask_in(folder: Path) -> Path:
         why=f"{len(masks)} of its files are DICOM SEG or RTSTRUCT: {shown}",
         todo="Give the path of the one that is meant",
     )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long, no permission, or a zero byte in the name
-        return False

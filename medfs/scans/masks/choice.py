@@ -22,6 +22,11 @@ class Choice:
     def __str__(self) -> str:
         return f"{self.number:g} ({printable(self.name)})" if self.name else f"{self.number:g}"
 
+    def notes(self, noun: str) -> tuple[tuple[str, str], ...]:
+        """Which region was taken; its name in a note of its own, since people name regions."""
+        number = (noun, f"{self.number:g}")
+        return (number, (f"{noun} name", printable(self.name))) if self.name else (number,)
+
 
 def choose(offered: Sequence[Choice], label: Label, *, file: str, nouns: tuple[str, str]) -> Choice:
     """The region that `label` names, or the only one where there is no label.

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from medfs.core.errors import GeometryError
+from medfs.scans.dicom.enhanced import functional
 from medfs.scans.grids import SPACING_RANGE_MM, Affine
 
 _EXPORT = "Export the segmentation again, if possible as NIfTI"
@@ -35,16 +36,6 @@ class Stack:
 
     affine: Affine
     slices: Int[np.ndarray, "frame"]
-
-
-def functional(own: Any, shared: Any, sequence: str, keyword: str) -> Any:
-    """A value of the frame's functional group, or else of the one that all frames share."""
-    for groups in (own, shared):
-        items = groups.get(sequence)
-        found = items[0].get(keyword) if items else None
-        if found is not None and found != "":
-            return found
-    return None
 
 
 def stack_of(dataset: Any, name: str) -> Stack:

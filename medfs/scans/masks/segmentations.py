@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from medfs.core.errors import GeometryError, ScanReadError
+from medfs.scans.dicom.enhanced import functional
 from medfs.scans.guards import reading
 from medfs.scans.masks.choice import Choice, Label, choose
 from medfs.scans.masks.dicom_files import load
-from medfs.scans.masks.planes import functional, stack_of
+from medfs.scans.masks.planes import stack_of
 from medfs.scans.masks.regions import Drawn
 from medfs.scans.masks.segmentation_pixels import check_pixels, frames
 
@@ -49,7 +50,7 @@ def read_segmentation(path: Path, label: Label) -> Drawn:
             raise _empty(path.name, chosen)
     affine = stack.affine.copy()
     affine[:3, 3] += affine[:3, 2] * slices.min()
-    return Drawn(mask, affine, (("segment", str(chosen)),))
+    return Drawn(mask, affine, chosen.notes("segment"))
 
 
 def _segments(dataset: Any, name: str) -> list[Choice]:

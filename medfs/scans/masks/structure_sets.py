@@ -41,7 +41,7 @@ def read_structure(path: Path, like: Volume, label: Label) -> Roi:
         )
         contours, exclusive = _contours(dataset, chosen, path.name)
         mask, notes = fill(contours, like, exclusive=exclusive)
-    return Roi(mask, (("structure", str(chosen)), *notes))
+    return Roi(mask, (*chosen.notes("structure"), *notes))
 
 
 def _structures(dataset: Any, name: str) -> list[Choice]:

@@ -330,3 +330,33 @@ def test_control_characters_of_a_description_do_not_reach_the_terminal(add):
         read_series(root)
     assert "[31m" in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("strayed", [0, 4])
+def test_a_slice_that_strayed_into_another_series_is_missed(
+    tmp_path, write_series, random_stack, strayed
+):
+    def stray(ds, k):
+        ds.SliceThickness = "2"
+        if k == strayed:
+            ds.SeriesInstanceUID = "1.2.3"
+
+    write_series(tmp_path / "s", random_stack(), edit=stray)
+    with pytest.raises(GeometryError, match="continues the volume"):
+        read_series(tmp_path / "s")
+    # Told to leave it out, four slices are what is asked for.
+    options = ReadOptions(slices=(3, float("inf")))
+    assert read_series(tmp_path / "s", options).voxels.shape[3] == 4
+
+
+@pytest.mark.parametrize("place", [(-10, 20, 25), (-10, 20, 9), (-9, 20, 15), (-10, 20, 5)])
+def test_a_lone_image_elsewhere_is_left_out(tmp_path, write_series, random_stack, place):
+    def lone(ds, k):
+        ds.SliceThickness = "2"
+        if k == 5:
+            ds.SeriesInstanceUID, ds.ImagePositionPatient = "1.2.3", list(place)
+
+    write_series(tmp_path / "s", random_stack(slices=6), edit=lone)
+    volume = read_series(tmp_path / "s")
+    assert volume.voxels.shape[3] == 5
+    assert volume.provenance.skipped[0][1] == "the series is not a volume"

@@ -91,3 +91,20 @@ def test_a_mask_that_states_four_gigabytes_takes_none(series, tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 24
+
+
+def test_an_unexpected_representation_is_read_as_the_file_states_it(series):
+    """`1 ` as decimal string is 1, as the two bytes of a number 8241: pydicom decides."""
+    import pydicom
+
+    for file in series.iterdir():
+        content = file.read_bytes()
+        at = content.index(struct.pack("<HH2s", 0x0028, 0x1053, b"DS")) + 4
+        file.write_bytes(content[:at] + b"US" + content[at + 2 :])
+    slope = int(pydicom.dcmread(next(series.iterdir())).RescaleSlope)
+    stored = pydicom.dcmread(series / "I000").pixel_array
+    plane = read_series(series).voxels[0][:, :, 0]
+    assert slope == 8241
+    np.testing.assert_array_equal(
+        np.sort(plane, None), np.sort((stored * 8241.0 - 1024).astype(np.float32), None)
+    )

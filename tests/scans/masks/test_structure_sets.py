@@ -61,7 +61,7 @@ def test_a_ball_is_filled_to_its_edges(read, affine):
         )
         exact = disc(ball(k)) if 3 <= k < 10 else np.zeros(SHAPE[:2], bool)
         np.testing.assert_array_equal(roi.mask[..., k][near > 0.05], exact[near > 0.05])
-    assert roi.notes == (("structure", "1 (lesion)"),)
+    assert roi.notes == (("structure", "1"), ("structure name", "lesion"))
 
 
 def test_slices_may_lie_along_any_voxel_axis(read):
@@ -149,7 +149,7 @@ def test_denser_contours_leave_the_plane_nearest_to_the_slice(read):
     roi = read([circle(k, r) for k, r in radii.items()])
     np.testing.assert_array_equal(roi.mask[..., 4], disc(6.3))
     np.testing.assert_array_equal(roi.mask[..., 5], disc(5.1))
-    assert "3 of 5 planes of contours were left out" in roi.notes[1][1]
+    assert "3 of 5 planes of contours were left out" in dict(roi.notes[1:])["structure"]
 
 
 def test_contours_between_slices_go_one_way(read):
@@ -186,7 +186,7 @@ def test_no_number_is_too_large_to_refuse(scan_on, far):
 def test_one_structure_of_several(read, label):
     roi = read({"body": [circle(4)], "tumour": [circle(4, 3.3)]}, label=label)
     np.testing.assert_array_equal(roi.mask[..., 4], disc(3.3))
-    assert roi.notes == (("structure", "2 (tumour)"),)
+    assert roi.notes == (("structure", "2"), ("structure name", "tumour"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A YAML file of rules, read strictly: nothing twice, nothing by reference, nothing large."""
+"""YAML files, read strictly: nothing twice, nothing by reference, nothing large."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import yaml
 
 from medfs.core.errors import ConfigError
 
-# A page of rules has a kilobyte.
+# A page of rules or of a preset has a kilobyte.
 _LARGEST = 1 << 16
 
 
@@ -31,8 +31,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: Path, what: str) -> Any:
     """Plain data of a YAML file (1.1, the `safe` types); None where it is empty.
+
+    Args:
+        path: the file.
+        what: the message where it cannot be read: `the rules cannot be read`.
 
     Raises:
         ConfigError: missing, larger than 64 KiB, not UTF-8, not YAML, a key given twice, an alias,
@@ -45,18 +49,18 @@ def load_yaml(path: Path) -> Any:
             raise ValueError(f"it is larger than {_LARGEST >> 10} KiB")
         return yaml.load(content.decode("utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
     except RecursionError as error:
-        raise _unreadable(path, "it is nested too deeply") from error
+        raise _unreadable(path, what, "it is nested too deeply") from error
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
+        raise _unreadable(path, what, error.strerror or str(error)) from error
     # Values that look like dates or numbers and are none raise ValueError, KeyError and others.
     except Exception as error:
-        raise _unreadable(path, str(error) or type(error).__name__) from error
+        raise _unreadable(path, what, str(error) or type(error).__name__) from error
 
 
-def _unreadable(path: Path, why: str) -> ConfigError:
+def _unreadable(path: Path, what: str, why: str) -> ConfigError:
     return ConfigError(
-        "the rules cannot be read",
+        what,
         case=path.name,
         why=why,
-        todo="Give a YAML file of keys with values, such as `modality: CT`",
+        todo="Give a YAML file of keys with values, such as `modality: CT`, at most 64 KiB",
     )
