@@ -15,6 +15,8 @@ from medfs.scans import load_cohort, read_volume
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from scan_fuzz import archives, byte_damage, nifti_headers
+from scan_fuzz import elements as dicom_elements
 from scan_fuzz import judge as judging
 from scan_fuzz.judge import RIGHT, Outcome, judge, write
 from scan_fuzz.mutants import Mutant, mutant, seeds
@@ -80,6 +82,30 @@ def test_the_judge_sees_a_wrong_volume(judged, monkeypatch, kind, fault):
     monkeypatch.setattr(judging, "read_volume", faulty)
     seed = seeds()[kind]
     assert judged(Mutant(0, seed, seed.files, "none")).kind == "wrong"
+
+
+OPERATIONS = [
+    *((operation, "dicom explicit") for operation in byte_damage.OPERATIONS),
+    *((operation, "nifti") for operation in nifti_headers.OPERATIONS),
+    *((operation, "zip") for operation in archives.OPERATIONS),
+]
+
+
+@pytest.mark.parametrize(("operation", "kind"), OPERATIONS)
+@pytest.mark.parametrize("number", range(5))
+def test_every_damage_is_done_to_a_whole_file(operation, kind, number):
+    """Elsewhere another replaces a damage that fails, which would hide one that never works."""
+    seed = of(kind)
+    content = seed.files[seed.mutable[0]]
+    assert isinstance(operation(content, np.random.default_rng(number)), bytes)
+
+
+@pytest.mark.parametrize("operation", dicom_elements.OPERATIONS)
+@pytest.mark.parametrize("number", range(5))
+def test_every_damage_of_elements_is_done(operation, number):
+    seed = of("dicom explicit")
+    file = dicom_elements.File(seed.files[seed.mutable[0]])
+    assert file.join(operation(file, np.random.default_rng(number)))
 
 
 class UnprintableError(ScanReadError):
