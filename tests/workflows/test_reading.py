@@ -126,7 +126,7 @@ def test_the_report_says_where_every_case_came_from(model_made, cases_made, simu
     slices = sorted(case.voxels.shape[2] for case in simulated.cases[:6])
     assert sorted(c["provenance"]["n_files"] for c in report["cases"]) == slices
     notes = {n for entry in report["cases"] for n in entry["provenance"]["notes"]}
-    assert notes == {"segment: 1", "label: 2"}
+    assert notes == {"label: 2"}
 
 
 def test_the_hash_is_that_of_the_slices(model_made, cases_made):
@@ -164,7 +164,7 @@ def test_local_tells_what_was_left_out(model_made):
     assert {r["case"] for r in rows} == {f"MUELLER_{i}" for i in range(6)}
     assert all("Thorax noisy" in r["remarks"] for r in rows)
     assert all("MUELLER Befund.txt: not a DICOM file" in r["remarks"] for r in rows)
-    assert sum("segment: 1; segment name: MUELLER nodule" in r["remarks"] for r in rows) == 1
+    assert sum("label: 2; label name: MUELLER nodule" in r["remarks"] for r in rows) == 5
 
 
 def test_predict_reads_as_the_support_was_read(model, scans):

@@ -92,10 +92,17 @@ def _refuse_copies(levels: list[list[Frame]]) -> None:
         if uid and key in seen:
             raise GeometryError(
                 "an image is in the folder twice",
-                why=f"{seen[key].name} and {frame.name} are the same image",
+                why=f"{_apart(seen[key], frame)} are the same image",
                 todo="Remove one of them",
             )
         seen[key] = frame
+
+
+def _apart(one: Frame, other: Frame) -> str:
+    """Both names, with their folders where they are the same."""
+    if one.name != other.name:
+        return f"{one.name} and {other.name}"
+    return " and ".join(f"{f.header.file.folder}/{f.name}" for f in (one, other))
 
 
 def _unequal(levels: list[list[Frame]], counts: list[int]) -> GeometryError:

@@ -44,6 +44,13 @@ class ScanFile:
         return printable(self.path.name if self.member is None else self.member.rsplit("/", 1)[-1])
 
     @property
+    def folder(self) -> str:
+        """The last part of where it lies, fit for messages."""
+        if self.member is None:
+            return printable(self.path.parent.name)
+        return printable("/".join(self.member.split("/")[-2:-1]) or self.path.name)
+
+    @property
     def suffix(self) -> str:
         """What follows the last dot of the name, with the dot, as it is written."""
         return Path(self.name).suffix

@@ -22,8 +22,10 @@ class Choice:
     def __str__(self) -> str:
         return f"{self.number:g} ({printable(self.name)})" if self.name else f"{self.number:g}"
 
-    def notes(self, noun: str) -> tuple[tuple[str, str], ...]:
-        """Which region was taken; its name in a note of its own, since people name regions."""
+    def notes(self, noun: str, offered: Sequence["Choice"]) -> tuple[tuple[str, str], ...]:
+        """Which of several regions was taken; its name apart, since people name regions."""
+        if len(offered) == 1:
+            return ()
         number = (noun, f"{self.number:g}")
         return (number, (f"{noun} name", printable(self.name))) if self.name else (number,)
 

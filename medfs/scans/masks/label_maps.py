@@ -45,7 +45,7 @@ def read_label_map(path: Path, label: Label) -> Drawn:
     more = known if isinstance(label, str) else ""
     nouns = f"value besides 0{more}", f"values besides 0{more}"
     chosen = choose(offered, label, file=path.name, nouns=nouns)
-    return Drawn(voxels == chosen.number, volume.affine, chosen.notes("label"))
+    return Drawn(voxels == chosen.number, volume.affine, chosen.notes("label", offered))
 
 
 def _values(voxels: Shaped[np.ndarray, "x y z"]) -> Shaped[np.ndarray, "n"]:

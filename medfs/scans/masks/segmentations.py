@@ -50,7 +50,7 @@ def read_segmentation(path: Path, label: Label) -> Drawn:
             raise _empty(path.name, chosen)
     affine = stack.affine.copy()
     affine[:3, 3] += affine[:3, 2] * slices.min()
-    return Drawn(mask, affine, chosen.notes("segment"))
+    return Drawn(mask, affine, chosen.notes("segment", offered))
 
 
 def _segments(dataset: Any, name: str) -> list[Choice]:

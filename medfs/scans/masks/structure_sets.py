@@ -33,15 +33,12 @@ def read_structure(path: Path, like: Volume, label: Label) -> Roi:
     """
     with reading(path.name):
         dataset = load(path)
-        chosen = choose(
-            _structures(dataset, path.name),
-            label,
-            file=path.name,
-            nouns=("structure", "structures"),
-        )
+        offered = _structures(dataset, path.name)
+        nouns = ("structure", "structures")
+        chosen = choose(offered, label, file=path.name, nouns=nouns)
         contours, exclusive = _contours(dataset, chosen, path.name)
         mask, notes = fill(contours, like, exclusive=exclusive)
-    return Roi(mask, (*chosen.notes("structure"), *notes))
+    return Roi(mask, (*chosen.notes("structure", offered), *notes))
 
 
 def _structures(dataset: Any, name: str) -> list[Choice]:

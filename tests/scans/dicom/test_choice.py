@@ -360,3 +360,11 @@ def test_a_lone_image_elsewhere_is_left_out(tmp_path, write_series, random_stack
     volume = read_series(tmp_path / "s")
     assert volume.voxels.shape[3] == 5
     assert volume.provenance.skipped[0][1] == "the series is not a volume"
+
+
+def test_copies_of_one_name_are_told_apart_by_their_folders(tmp_path, write_series, random_stack):
+    write_series(tmp_path / "s", random_stack())
+    (tmp_path / "s" / "again").mkdir()
+    (tmp_path / "s" / "again" / "I002").write_bytes((tmp_path / "s" / "I002").read_bytes())
+    with pytest.raises(GeometryError, match=r"s/I002 and again/I002|again/I002 and s/I002"):
+        read_series(tmp_path / "s")

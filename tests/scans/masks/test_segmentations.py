@@ -40,7 +40,7 @@ def test_round_trip(tmp_path, make_seg, scan_on, grid, kind, omit):
     make_seg(region()[np.newaxis], GRIDS[grid], kind=kind, omit=omit).save_as(tmp_path / "m.dcm")
     roi = read_roi(tmp_path / "m.dcm", scan_on(SHAPE, GRIDS[grid]))
     np.testing.assert_array_equal(roi.mask, region())
-    assert roi.notes == (("segment", "1"), ("segment name", "lesion"))
+    assert roi.notes == ()
 
 
 @given(seed=st.integers(0, 99), empty=st.sets(st.integers(0, 5), max_size=5))
@@ -122,15 +122,16 @@ def test_the_scan_may_have_another_grid(tmp_path, make_seg, scan_on):
     finer[:3, 3] -= TILTED[:3, 2] / 4
     roi = read_roi(tmp_path / "m.dcm", scan_on((7, 5, 12), finer))
     np.testing.assert_array_equal(roi.mask, region().repeat(2, axis=2))
-    assert [subject for subject, _ in roi.notes] == ["segment", "segment name", "mask"]
+    assert [subject for subject, _ in roi.notes] == ["mask"]
 
 
 @pytest.mark.parametrize("label", [2, "2", "Tumour", " tumour"])
 def test_one_segment_of_several(tmp_path, make_seg, scan_on, label):
     masks = np.stack([region(1), region(2)])
     make_seg(masks, AXIAL, labels=("liver", "tumour")).save_as(tmp_path / "m.dcm")
-    mask = read_mask(tmp_path / "m.dcm", scan_on(SHAPE, AXIAL), label=label)
-    np.testing.assert_array_equal(mask, masks[1])
+    roi = read_roi(tmp_path / "m.dcm", scan_on(SHAPE, AXIAL), label=label)
+    np.testing.assert_array_equal(roi.mask, masks[1])
+    assert roi.notes == (("segment", "2"), ("segment name", "tumour"))
 
 
 @pytest.mark.parametrize(
