@@ -101,18 +101,20 @@ Candidate = Stack | NoVolume
 
 def candidates(headers: Sequence[Header]) -> list[Candidate]:
     """What the images of one series make. Nothing is raised: problems are candidates too."""
-    found: list[Candidate] = []
     planes: list[Header] = []
+    others: dict[str, list[tuple[Header, UserError]]] = {}
     for header in headers:
         error = not_a_plane(header)
         if error is None:
             planes.append(header)
-        elif not any(isinstance(f, NoVolume) and f.error.what == error.what for f in found):
-            same = sum(str(getattr(not_a_plane(h), "what", "")) == error.what for h in headers)
-            found.append(NoVolume(header, same, error, by_nature=True))
-    if planes:
-        found.extend(_of_planes(planes))
-    return found
+        else:
+            others.setdefault(error.what, []).append((header, error))
+    found: list[Candidate] = [
+        NoVolume(header, len(alike), error, by_nature=True)
+        for alike in others.values()
+        for header, error in alike[:1]
+    ]
+    return found + _of_planes(planes) if planes else found
 
 
 def _of_planes(headers: list[Header]) -> list[Candidate]:
