@@ -11,8 +11,11 @@ import pydicom
 import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    HTJ2K,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -174,6 +177,20 @@ def test_lossless_jpeg(tmp_path, written, signed):
         encapsulated(ds, JPEGLosslessSV1, [frame])
         ds.save_as(path, enforce_file_format=True)
     np.testing.assert_array_equal(in_order(read_series(folder)), values)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000(written, signed, syntax):
+    """The code streams are OpenJPH's (imagecodecs 2026.3.6), of the image written out here."""
+    pytest.importorskip("pylibjpeg", reason="needs medfs[codecs]")
+    folder, _ = written(signed=signed, bits=16)
+    name = "signed" if signed else "unsigned"
+    stream = (Path(__file__).parent / "htj2k" / f"{name}.j2c").read_bytes()
+    rewritten(folder, lambda ds: encapsulated(ds, syntax, [stream]))
+    y, x = np.mgrid[:32, :32]
+    image = 64 * x - 30 * y + 7 * (x * y % 5) + (-1000 if signed else 1000)
+    np.testing.assert_array_equal(in_order(read_series(folder)), np.stack([image] * 3))
 
 
 @pytest.mark.parametrize("form", NAMED)
