@@ -9,7 +9,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
-CHECKED = ("core", "mappers", "calibration", "preprocess", "features")
+CHECKED = ("core", "mappers", "calibration", "preprocess", "features", "episodes")
 jaxtyping.install_import_hook([f"medfs.{name}" for name in CHECKED], "beartype.beartype")
 
 from hypothesis import HealthCheck, settings  # noqa: E402

@@ -1,4 +1,4 @@
-"""θ as a value: what a mapper returns, and the same with calibrated probabilities."""
+"""A classifier as a value: what a mapper returns, and the same with calibrated probabilities."""
 
 from dataclasses import dataclass
 
@@ -8,33 +8,7 @@ from torch import Tensor
 
 from medfs.core.errors import UsageError
 from medfs.core.features import Features
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Standardizer:
-    """(x − mean) / scale, per feature, clipped at ±limit. A feature that never varied has scale 1.
-
-    The limit is what makes statistics of a few cases usable: of two cases, any feature in which
-    they happen to agree has a tiny scale, and would drown all others in the next scan.
-    """
-
-    mean: Float[Tensor, "feature"]
-    scale: Float[Tensor, "feature"]
-    limit: Float[Tensor, ""]
-
-    def __call__(self, x: Float[Tensor, "case feature"]) -> Float[Tensor, "case feature"]:
-        return torch.minimum(torch.maximum((x - self.mean) / self.scale, -self.limit), self.limit)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearHead:
-    """logits = x Wᵀ + b."""
-
-    weight: Float[Tensor, "way feature"]
-    bias: Float[Tensor, "way"]
-
-    def __call__(self, x: Float[Tensor, "case feature"]) -> Float[Tensor, "case way"]:
-        return x @ self.weight.T + self.bias
+from medfs.core.theta import Theta
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +17,12 @@ class Classifier:
 
     Attributes:
         encoders: identities of the encoders whose blocks it reads, in that order.
+        theta: the numbers.
         class_names: in the order of the logits.
     """
 
     encoders: tuple[str, ...]
-    standardizer: Standardizer
-    head: LinearHead
+    theta: Theta
     class_names: tuple[str, ...]
 
     def logits(self, features: Features) -> Float[Tensor, "case way"]:
@@ -57,8 +31,7 @@ class Classifier:
                 "these features come from another encoder than the classifier's",
                 why=f"It reads {', '.join(self.encoders)}, given {', '.join(features.identities)}",
             )
-        x = features.joined().to(self.head.weight.dtype)
-        return self.head(self.standardizer(x))
+        return self.theta(features.joined().to(self.theta.dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

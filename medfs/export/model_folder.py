@@ -91,14 +91,11 @@ def read_model(path: Path) -> ModelContent:
     tensors = tensors_from_bytes(files["weights.safetensors"], str(path / "weights.safetensors"))
     names, identities = schema.parse_encoders(description, where)
     class_names = schema.parse_names(description, where)
+    calibrated, others = schema.parse_theta(description, tensors, identities, class_names, where)
     return ModelContent(
-        calibrated=schema.parse_theta(tensors, identities, class_names, where),
+        calibrated=calibrated,
         encoders=names,
-        encoder_weights={
-            name.removeprefix(schema.ENCODER_PREFIX): tensor
-            for name, tensor in tensors.items()
-            if name not in schema.THETA
-        },
+        encoder_weights={n.removeprefix(schema.ENCODER_PREFIX): t for n, t in others.items()},
         preset=schema.parse_object(description, "preset", where),
         settings=schema.parse_object(description, "settings", where),
         report=schema.parse_json(files["report.json"], str(path / "report.json")),
@@ -110,6 +107,7 @@ def _description(content: ModelContent) -> dict[str, Any]:
     return {
         "schema_version": schema.SCHEMA_VERSION,
         "class_names": list(classifier.class_names),
+        "theta": schema.describe_theta(classifier.theta),
         "encoders": [
             {"name": name, "identity": identity}
             for name, identity in zip(content.encoders, classifier.encoders, strict=True)
@@ -120,19 +118,11 @@ def _description(content: ModelContent) -> dict[str, Any]:
 
 
 def _tensors(content: ModelContent) -> dict[str, Tensor]:
-    classifier = content.calibrated.classifier
-    theta = (
-        classifier.standardizer.mean,
-        classifier.standardizer.scale,
-        classifier.standardizer.limit,
-        classifier.head.weight,
-        classifier.head.bias,
-        content.calibrated.temperature,
-    )
+    theta = content.calibrated.classifier.theta.tensors()
     weights = {
         f"{schema.ENCODER_PREFIX}{name}": tensor for name, tensor in content.encoder_weights.items()
     }
-    return {**dict(zip(schema.THETA, theta, strict=True)), **weights}
+    return {**theta, schema.TEMPERATURE: content.calibrated.temperature, **weights}
 
 
 def _sums(path: Path) -> dict[str, str]:

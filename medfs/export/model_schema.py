@@ -7,20 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medfs.core.classifiers import CalibratedClassifier, Classifier, LinearHead, Standardizer
+from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.errors import IntegrityError
+from medfs.core.theta import HEADS, STEPS, Theta, kind_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ENCODER_PREFIX = "encoder."
-THETA = (
-    "standardizer.mean",
-    "standardizer.scale",
-    "standardizer.limit",
-    "head.weight",
-    "head.bias",
-    "temperature",
-)
-_POSITIVE = ("standardizer.scale", "standardizer.limit", "temperature")
+TEMPERATURE = "temperature"
+_POSITIVE = ("scale", "limit", "floor", TEMPERATURE)
+# Steps of one θ: no method has more, and a file must not make medfs build thousands.
+_MAX_STEPS = 16
 
 
 def parse_json(data: bytes, where: str) -> dict[str, Any]:
@@ -74,36 +70,64 @@ def parse_object(description: Mapping[str, Any], key: str, where: str) -> dict[s
     return value
 
 
+def describe_theta(theta: Theta) -> dict[str, Any]:
+    """The kinds of its parts, for `model.json`."""
+    return {"steps": [kind_of(step) for step in theta.steps], "head": kind_of(theta.head)}
+
+
 def parse_theta(
+    description: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
     identities: tuple[str, ...],
     class_names: tuple[str, ...],
     where: str,
-) -> CalibratedClassifier:
-    """θ and its temperature, with shapes that fit each other and finite values."""
-    foreign = [n for n in tensors if n not in THETA and not n.startswith(ENCODER_PREFIX)]
-    missing = [n for n in THETA if n not in tensors]
-    if foreign or missing:
-        raise _not_ours(f"tensor {(foreign + missing)[0]!r} is unknown or missing", where)
-    mean, scale, limit, weight, bias, temperature = (tensors[name] for name in THETA)
-    way, feature = len(class_names), mean.numel()
-    shapes: tuple[tuple[int, ...], ...]
-    shapes = ((feature,), (feature,), (), (way, feature), (way,), ())
-    for name, shape in zip(THETA, shapes, strict=True):
-        _check_tensor(name, tensors[name], shape, where)
-    classifier = Classifier(
-        identities, Standardizer(mean, scale, limit), LinearHead(weight, bias), class_names
-    )
-    return CalibratedClassifier(classifier, temperature)
+) -> tuple[CalibratedClassifier, dict[str, Tensor]]:
+    """θ and its temperature, with shapes that fit each other and finite values; other tensors."""
+    parts = _kinds(parse_object(description, "theta", where), where)
+    axes = {"w": len(class_names)}
+    left = dict(tensors)
+    built: list[Any] = []
+    for at, (kind, shape_of) in parts.items():
+        axes.pop("h", None)
+        found = {
+            k: _take(left, f"{at}.{k}", letters, axes, where) for k, letters in shape_of.items()
+        }
+        built.append(kind(**found))
+    temperature = _take(left, TEMPERATURE, "", axes, where)
+    if foreign := [name for name in left if not name.startswith(ENCODER_PREFIX)]:
+        raise _not_ours(f"tensor {foreign[0]!r} is unknown", where)
+    theta = Theta(tuple(built[:-1]), built[-1])
+    return CalibratedClassifier(Classifier(identities, theta, class_names), temperature), left
 
 
-def _check_tensor(name: str, tensor: Tensor, shape: tuple[int, ...], where: str) -> None:
-    if tuple(tensor.shape) != shape or tensor.dtype != torch.float64:
+def _kinds(theta: dict[str, Any], where: str) -> dict[str, tuple[type, dict[str, str]]]:
+    """Name of every part → its type and the axes of its tensors."""
+    steps, head = theta.get("steps"), theta.get("head")
+    if set(theta) != {"steps", "head"} or not isinstance(steps, list) or len(steps) > _MAX_STEPS:
+        raise _not_ours("theta must be a list of steps and a head", where)
+    for name, known in (*((step, STEPS) for step in steps), (head, HEADS)):
+        if not isinstance(name, str) or name not in known:
+            raise _not_ours(f"{name!r} is no known part of a classifier", where)
+    return {f"steps.{i}": STEPS[name] for i, name in enumerate(steps)} | {"head": HEADS[head]}
+
+
+def _take(
+    left: dict[str, Tensor], name: str, letters: str, axes: dict[str, int], where: str
+) -> Tensor:
+    """The tensor called `name`, out of `left`; an axis has one length wherever it occurs."""
+    tensor = left.pop(name, None)
+    if tensor is None:
+        raise _not_ours(f"tensor {name!r} is missing", where)
+    if tensor.dtype != torch.float64 or tensor.dim() != len(letters):
         raise _not_ours(f"tensor {name!r} has another shape or type than it must have", where)
+    for letter, length in zip(letters, tensor.shape, strict=True):
+        if axes.setdefault(letter, length) != length:
+            raise _not_ours(f"tensor {name!r} has another shape or type than it must have", where)
     if not bool(torch.isfinite(tensor).all()):
         raise _not_ours(f"tensor {name!r} is not finite", where)
-    if name in _POSITIVE and not bool((tensor > 0).all()):
+    if name.rpartition(".")[2] in _POSITIVE and not bool((tensor > 0).all()):
         raise _not_ours(f"tensor {name!r} is not positive", where)
+    return tensor
 
 
 def _strings(values: Any, key: str, where: str) -> tuple[str, ...]:

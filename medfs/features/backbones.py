@@ -97,10 +97,16 @@ def _tensors(name: str, weights: Path | Mapping[str, Tensor] | None) -> Mapping[
         )
     if not isinstance(weights, Path):
         return {k.removeprefix("network."): v for k, v in weights.items()}
-    return {k.removeprefix("module."): v for k, v in _read(weights).items()}
+    return {k.removeprefix("module."): v for k, v in read_weights(weights).items()}
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """Tensors of a .safetensors file or a plain state dict; never code.
+
+    Raises:
+        ScanReadError: the file cannot be read.
+        IntegrityError: it holds anything but tensors by name.
+    """
     try:
         if path.suffix == ".safetensors":
             return tensors_from_bytes(path.read_bytes(), str(path))

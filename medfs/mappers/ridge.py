@@ -1,4 +1,4 @@
-"""Ridge regression on class codes, solved in closed form (R2-D2; Bertinetto et al., ICLR 2019).
+"""Ridge regression on class codes in closed form (as in R2-D2; Bertinetto et al., ICLR 2019).
 
 The penalty λ is the one with the smallest error when each patient is left out; that error comes
 from one eigendecomposition (Golub, Heath & Wahba 1979, in its block form) and is exact for the
@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from medfs.core.classifiers import Classifier, LinearHead
+from medfs.core.classifiers import Classifier
 from medfs.core.episodes import SupportSet
+from medfs.core.theta import LinearHead, Theta
 from medfs.mappers.standardize import balanced_weights, standardize
 
 # The smallest of several errors of ten cases is too good to be true: the noise is estimated as if
@@ -25,14 +26,17 @@ class Ridge(torch.nn.Module):
     The grid of λ is relative to the total variance of the features; it ends where smaller penalties
     only let ten cases pick among forty features by chance. Where a class has a single
     patient nothing can be left out: λ is then the total variance itself and the noise that of the
-    class codes, which keeps the logits small.
+    class codes, which keeps the logits small. Nothing is meta-learned: `r2d2` learns the penalty.
     """
 
     grid: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, n_features: int) -> None:
         super().__init__()
-        self.register_buffer("grid", torch.logspace(-1, 1, 9, dtype=torch.float64))
+        self.n_features = n_features
+        self.register_buffer(
+            "grid", torch.logspace(-1, 1, 9, dtype=torch.float64), persistent=False
+        )
 
     def forward(self, support: SupportSet) -> Classifier:
         weights = balanced_weights(support)
@@ -53,7 +57,8 @@ class Ridge(torch.nn.Module):
         coefficients = basis.solve(penalty)
         weight = (coefficients.T @ design) / noise
         head = LinearHead(weight, torch.zeros_like(weight[:, 0]))
-        return Classifier(support.features.identities, standardizer, head, support.class_names)
+        theta = Theta((standardizer,), head)
+        return Classifier(support.features.identities, theta, support.class_names)
 
 
 class _Basis:

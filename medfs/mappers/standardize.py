@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medfs.core.classifiers import Standardizer
 from medfs.core.episodes import SupportSet
+from medfs.core.theta import Standardizer
 
 # In standard deviations of the support; AUROC hardly changes between 1 and 3.
 LIMIT = 2.0

@@ -11,8 +11,8 @@ from medfs.core.features import Features
 from medfs.core.mapping import Mapper
 from medfs.testing.samples import random_features, random_support
 
-Factory = Callable[[], Mapper]
-_N_QUERY = 9
+Factory = Callable[[int], Mapper]
+_N_QUERY, _N_FEATURES = 9, 12
 _SHOTS = ((1, 1), (5, 5), (2, 7), (1, 4), (3, 3, 3), (7, 1, 4), (2, 5, 1, 3), (4, 4, 4, 4, 4))
 
 
@@ -20,12 +20,12 @@ def check_mapper(factory: Factory) -> None:
     """Run every law on tasks of 2 to 5 classes, 1 to 7 shots, 1 or more cases per patient.
 
     Args:
-        factory: returns a new mapper, e.g. the class itself.
+        factory: returns a new mapper for a number of features, e.g. the class itself.
 
     Raises:
         AssertionError: a law is broken; the message says which, and on what task.
     """
-    for law in (_finite, _order, _classes, _same_bytes, _keeps_its_value, _gradients):
+    for law in LAWS:
         for seed, n_shot in enumerate(_SHOTS):
             for cases_per_patient in (1, 3):
                 support = random_support(n_shot, seed, cases_per_patient=cases_per_patient)
@@ -33,7 +33,7 @@ def check_mapper(factory: Factory) -> None:
 
 
 def _finite(factory: Factory, support: SupportSet, task: str) -> None:
-    classifier = factory()(support)
+    classifier = factory(_N_FEATURES)(support)
     _require(
         isinstance(classifier, Classifier), f"the mapper returned {type(classifier).__name__}", task
     )
@@ -69,13 +69,13 @@ def _classes(factory: Factory, support: SupportSet, task: str) -> None:
 
 
 def _same_bytes(factory: Factory, support: SupportSet, task: str) -> None:
-    mapper = factory()
+    mapper = factory(_N_FEATURES)
     first, second = _bytes(mapper(support)), _bytes(mapper(support))
     _require(first == second, "the same support gives other bytes on the second call", task)
 
 
 def _keeps_its_value(factory: Factory, support: SupportSet, task: str) -> None:
-    mapper = factory()
+    mapper = factory(_N_FEATURES)
     given = {name: block.clone() for name, block in support.features.blocks.items()}
     classifier = mapper(support)
     before = _bytes(classifier)
@@ -92,7 +92,7 @@ def _keeps_its_value(factory: Factory, support: SupportSet, task: str) -> None:
 
 
 def _gradients(factory: Factory, support: SupportSet, task: str) -> None:
-    mapper = factory()
+    mapper = factory(_N_FEATURES)
     if not isinstance(mapper, torch.nn.Module):
         return
     learned = {name: p for name, p in mapper.named_parameters() if p.requires_grad}
@@ -112,24 +112,40 @@ def _gradients(factory: Factory, support: SupportSet, task: str) -> None:
         )
 
 
+def _saved_and_loaded(factory: Factory, support: SupportSet, task: str) -> None:
+    mapper = factory(_N_FEATURES)
+    if not isinstance(mapper, torch.nn.Module):
+        return
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in mapper.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    other = factory(_N_FEATURES)
+    assert isinstance(other, torch.nn.Module)  # noqa: S101  (the same factory)
+    other.load_state_dict({name: tensor.clone() for name, tensor in mapper.state_dict().items()})
+    _require(
+        _bytes(mapper(support)) == _bytes(other(support)),
+        "a mapper loaded from the state of another gives another classifier",
+        task,
+    )
+
+
+LAWS = (_finite, _order, _classes, _same_bytes, _keeps_its_value, _gradients, _saved_and_loaded)
+
+
 def _query() -> Features:
     return random_features(_N_QUERY, seed=99)
 
 
 def _log_p(factory: Factory, support: SupportSet) -> Tensor:
-    return torch.log_softmax(factory()(support).logits(_query()).detach().double(), dim=1)
+    return torch.log_softmax(
+        factory(_N_FEATURES)(support).logits(_query()).detach().double(), dim=1
+    )
 
 
 def _bytes(classifier: Classifier) -> tuple[bytes, ...]:
     """θ and its logits."""
-    tensors = (
-        classifier.standardizer.mean,
-        classifier.standardizer.scale,
-        classifier.standardizer.limit,
-        classifier.head.weight,
-        classifier.head.bias,
-        classifier.logits(_query()),
-    )
+    tensors = (*classifier.theta.tensors().values(), classifier.logits(_query()))
     return tuple(t.detach().cpu().contiguous().numpy().tobytes() for t in tensors)
 
 

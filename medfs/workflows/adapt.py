@@ -60,8 +60,9 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         UserError: what cannot be used, and why. Nothing is written then.
     """
     check_new(request.out)
-    mapper, device = build_mapper(request.mapper), choose_device(request.device)
+    device = choose_device(request.device)
     encoders = build_encoders(request.features, request.weights, device)
+    mapper = build_mapper(request.mapper, encoders)
     cohort = need_two_classes(request.asked.cohort(request.support))
     use_masks = request.use_masks and masks_of_all_or_none(cohort)
     # By id: the same cases give the same bytes, in whatever order a manifest lists them.

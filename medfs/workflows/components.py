@@ -50,9 +50,10 @@ def _encoder(
     return module.to(device)
 
 
-def build_mapper(name: str) -> Mapper:
-    """A mapper by name; UsageError if there is none."""
-    return MAPPERS.load(name)()
+def build_mapper(name: str, encoders: Sequence[Encoder]) -> Mapper:
+    """A mapper by name, for the features of these encoders; UsageError if there is none."""
+    mapper = MAPPERS.load(name)(sum(len(e.feature_names) for e in encoders))
+    return mapper.double() if isinstance(mapper, torch.nn.Module) else mapper
 
 
 def choose_preset(name: str, sources: Sequence[ScanSource]) -> tuple[Preset, str]:

@@ -77,9 +77,9 @@ def evaluate(
     Raises:
         UserError: what cannot be used, and why.
     """
-    mappers = {name: build_mapper(name) for name in request.mappers}
     device = choose_device(request.device)
     encoders = build_encoders(request.features, request.weights, device)
+    mappers = {name: build_mapper(name, encoders) for name in request.mappers}
     cache = TensorCache.default() if request.use_cache else TensorCache(None)
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
@@ -201,7 +201,7 @@ def _row(task: Task, shots: Shots, judge: Judge, request: EvaluateRequest) -> di
         plain = Judge(
             task.class_names,
             judge.known,
-            build_mapper(_SHORTCUT_MAPPER),
+            build_mapper(_SHORTCUT_MAPPER, ()),
             _SHORTCUT_MAPPER,
             request.seed,
         )

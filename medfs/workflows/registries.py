@@ -16,6 +16,7 @@ BACKBONES = Registry(
     "medfs.backbones",
     {
         "radiomics": ("medfs.features.radiomics:Radiomics", "radiomics of the region, in torch"),
+        "stages": ("medfs.features.stages:stages", "medfs's small encoder, meta-trained"),
         "resnet10": ("medfs.features.backbones:resnet10", "MONAI 3D ResNet-10, your weights"),
         "resnet18": ("medfs.features.backbones:resnet18", "MONAI 3D ResNet-18, your weights"),
     },
@@ -26,7 +27,16 @@ MAPPERS = Registry(
     "medfs.mappers",
     {
         "prototype": ("medfs.mappers.prototype:Prototype", "nearest class mean (Snell 2017)"),
-        "ridge": ("medfs.mappers.ridge:Ridge", "closed-form ridge (R2-D2, Bertinetto 2019)"),
+        "simpleshot": ("medfs.mappers.simpleshot:SimpleShot", "nearest by angle (Wang 2019)"),
+        "ridge": ("medfs.mappers.ridge:Ridge", "ridge, penalty from patients left out"),
+        "r2d2": ("medfs.mappers.r2d2:R2D2", "ridge, penalty learned (Bertinetto 2019)"),
+        "simple-cnaps": (
+            "medfs.mappers.simple_cnaps:SimpleCNAPS",
+            "class covariances, modulation (Bateni 2020)",
+        ),
+        "maml": ("medfs.mappers.maml:MAML", "gradient steps, learned start (Finn 2017)"),
+        "anil": ("medfs.mappers.anil:ANIL", "gradient steps of the head alone (Raghu 2020)"),
+        "hyper": ("medfs.mappers.hyper:Hyper", "θ written by a set encoder"),
     },
 )
 

@@ -4,7 +4,7 @@ import jaxtyping
 import pytest
 import torch
 
-from medfs.core.classifiers import LinearHead
+from medfs.core.theta import LinearHead
 
 
 def test_a_wrong_shape_raises():

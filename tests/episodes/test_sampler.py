@@ -140,12 +140,41 @@ def test_scarce_class_gets_the_patients_it_shares():
         assert taken == {f"s{i}" for i in range(4)}
 
 
-@pytest.mark.parametrize(
-    ("n_shot", "n_query"), [(0, 1), (1, 0), ({"a": 1}, 1), ({"a": 1, "b": 1, "c": 1}, 1)]
-)
-def test_impossible_requests_are_usage_errors(n_shot, n_query):
+@pytest.mark.parametrize("n_shot", [{"a": 1}, {"a": 1, "b": 1, "c": 1}])
+def test_shots_for_other_classes_are_usage_errors(n_shot):
     with pytest.raises(UsageError):
+        EpisodeSampler(disjoint_cohort(), n_shot, 1)
+
+
+@pytest.mark.parametrize(
+    ("n_shot", "n_query", "counts"),
+    [
+        (0, 1, "0 of 'a', 0 of 'b' in the support, and 1 queries"),
+        (1, 0, "1 of 'a', 1 of 'b' in the support, and 0 queries"),
+        ({"a": 2, "b": 0}, 3, "2 of 'a', 0 of 'b' in the support, and 3 queries"),
+    ],
+)
+def test_no_shot_or_no_query_is_an_episode_error_with_counts(n_shot, n_query, counts):
+    with pytest.raises(EpisodeError) as caught:
         EpisodeSampler(disjoint_cohort(), n_shot, n_query)
+    assert counts in str(caught.value)
+
+
+def test_seeded_episodes_stay_the_same_from_version_to_version():
+    # Published figures name a seed: this golden was drawn with the first release of the sampler.
+    shared = [(f"p{i}", c) for i in range(9) for c in "abc" if (i * 7 + ord(c)) % 3]
+    own = [(f"{c}{i}", c) for c in "abc" for i in range(3) for _ in range(2)]
+    first = sample_episodes(cohort_of(*shared, *own), {"a": 1, "b": 3, "c": 2}, 2, 20, 7)[0]
+    assert first.support == {
+        "a": ("case12",),
+        "b": ("case4", "case27", "case24"),
+        "c": ("case32", "case9"),
+    }
+    assert first.query == {
+        "a": ("case20", "case6"),
+        "b": ("case16", "case29"),
+        "c": ("case31", "case11"),
+    }
 
 
 def test_one_class_is_no_task():

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from medfs.core.classifiers import CalibratedClassifier, Classifier, LinearHead, Standardizer
+from medfs.core.classifiers import CalibratedClassifier, Classifier
+from medfs.core.theta import LinearHead, Standardizer, Theta
 from medfs.export.model_folder import ModelContent, write_model
 from medfs.preprocess.presets import load_preset
 
@@ -14,10 +15,14 @@ def make_content(way=3, features=5, seed=0):
     def random(*shape):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
+    limit = torch.tensor(2.0).double()
+    theta = Theta(
+        (Standardizer(random(features), random(features).exp(), limit),),
+        LinearHead(random(way, features), random(way)),
+    )
     classifier = Classifier(
         ("radiomics-1", "resnet10-abc"),
-        Standardizer(random(features), random(features).exp(), torch.tensor(2.0).double()),
-        LinearHead(random(way, features), random(way)),
+        theta,
         tuple(f"class ä{i}" for i in range(way)),
     )
     return ModelContent(

@@ -16,13 +16,8 @@ FILES = ["SHA256SUMS", "local", "model.json", "report.json", "weights.safetensor
 
 
 def _tensors(content):
-    found = content.calibrated.classifier
     return (
-        found.standardizer.mean,
-        found.standardizer.scale,
-        found.standardizer.limit,
-        found.head.weight,
-        found.head.bias,
+        *content.calibrated.classifier.theta.tensors().values(),
         content.calibrated.temperature,
         *content.encoder_weights.values(),
     )

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from medfs.core.classifiers import Classifier, LinearHead
+from medfs.core.classifiers import Classifier
+from medfs.core.theta import LinearHead, Theta
 from medfs.mappers.prototype import Prototype
 from medfs.testing import check_mapper
 from medfs.workflows.registries import MAPPERS
@@ -25,32 +26,31 @@ def _edited(change):
 def _with_bias(classifier, bias):
     return Classifier(
         classifier.encoders,
-        classifier.standardizer,
-        LinearHead(classifier.head.weight, bias),
+        Theta(classifier.theta.steps, LinearHead(classifier.theta.head.weight, bias)),
         classifier.class_names,
     )
 
 
 def _favours_the_first_case(mapper, classifier, support):
-    return _with_bias(classifier, classifier.head.bias * support.features.joined()[0, 0])
+    return _with_bias(classifier, classifier.theta.head.bias * support.features.joined()[0, 0])
 
 
 def _favours_the_first_class(mapper, classifier, support):
-    return _with_bias(classifier, classifier.head.bias + torch.arange(support.n_way))
+    return _with_bias(classifier, classifier.theta.head.bias + torch.arange(support.n_way))
 
 
 def _is_random(mapper, classifier, support):
     bias = torch.randn(support.n_way, dtype=torch.float64)
-    return _with_bias(classifier, classifier.head.bias + bias.sum())
+    return _with_bias(classifier, classifier.theta.head.bias + bias.sum())
 
 
 def _is_not_finite(mapper, classifier, support):
-    return _with_bias(classifier, classifier.head.bias / 0.0)
+    return _with_bias(classifier, classifier.theta.head.bias / 0.0)
 
 
 def _reuses_memory(mapper, classifier, support):
-    if not hasattr(mapper, "kept") or mapper.kept.shape != classifier.head.bias.shape:
-        mapper.kept = torch.zeros_like(classifier.head.bias)
+    if not hasattr(mapper, "kept") or mapper.kept.shape != classifier.theta.head.bias.shape:
+        mapper.kept = torch.zeros_like(classifier.theta.head.bias)
     mapper.kept += support.features.joined().double().sum().abs()
     return _with_bias(classifier, mapper.kept)
 
@@ -72,13 +72,13 @@ def test_a_mapper_that_breaks_a_law_is_named(change, sentence):
 
 def test_a_parameter_without_gradient_is_named():
     class Idle(Prototype):
-        def __init__(self):
-            super().__init__()
+        def __init__(self, n_features):
+            super().__init__(n_features)
             self.unused = torch.nn.Parameter(torch.ones(1))
 
         def forward(self, support):
             classifier = super().forward(support)
-            return _with_bias(classifier, classifier.head.bias + 0 * self.unused.detach())
+            return _with_bias(classifier, classifier.theta.head.bias + 0 * self.unused.detach())
 
     with pytest.raises(AssertionError, match="no parameter gets a gradient"):
         check_mapper(Idle)
@@ -86,13 +86,14 @@ def test_a_parameter_without_gradient_is_named():
 
 def test_a_learned_scale_passes():
     class Scaled(Prototype):
-        def __init__(self):
-            super().__init__()
+        def __init__(self, n_features):
+            super().__init__(n_features)
             self.scale = torch.nn.Parameter(torch.ones(()))
 
         def forward(self, support):
             found = super().forward(support)
-            head = LinearHead(found.head.weight * self.scale, found.head.bias * self.scale)
-            return Classifier(found.encoders, found.standardizer, head, found.class_names)
+            head = LinearHead(found.theta.head.weight * self.scale, found.theta.head.bias * self.scale)
+            theta = Theta(found.theta.steps, head)
+            return Classifier(found.encoders, theta, found.class_names)
 
     check_mapper(Scaled)

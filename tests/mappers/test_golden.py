@@ -25,7 +25,8 @@ def test_every_mapper_of_medfs_has_golden_values():
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
 def test_logits_are_those_of_the_first_release(tasks, name):
-    logits = MAPPERS.load(name)()(tasks.support()).logits(tasks.query)
+    mapper = MAPPERS.load(name)(4).double()
+    logits = mapper(tasks.support()).logits(tasks.query)
     assert logits.dtype == torch.float64
     torch.testing.assert_close(
         logits, torch.tensor(GOLDEN[name], dtype=torch.float64), rtol=1e-6, atol=1e-6

@@ -8,6 +8,12 @@ from sklearn.linear_model import Ridge as ReferenceRidge
 from medfs.mappers.ridge import Ridge, _Basis
 from medfs.mappers.standardize import balanced_weights, standardize
 
+
+
+def classified(support):
+    return Ridge(support.features.joined().shape[1])(support)
+
+
 TASKS = [(0, 30, 2, 5), (1, 6, 2, 4), (2, 30, 3, 4), (3, 3, 4, 3)]
 
 
@@ -46,7 +52,7 @@ def test_left_out_errors_equal_explicit_refits_for_every_penalty(tasks, task):
     x, weights, codes = _parts(support)
     root = torch.from_numpy(weights).sqrt()[:, None]
     basis = _Basis(root * torch.from_numpy(x), root * torch.from_numpy(codes))
-    penalties = Ridge().grid * basis.total
+    penalties = Ridge(1).grid * basis.total
     errors = basis.left_out_error(penalties, support.patients)
     patients = support.patients.numpy()
     expected = [_refits(x, weights, codes, patients, float(p)) for p in penalties]
@@ -58,13 +64,13 @@ def test_coefficients_equal_those_of_scikit_learn_at_the_chosen_penalty(tasks, t
     seed, n_features, n_way, n_patients = task
     support = tasks.random_support(seed, n_features, n_way, n_patients)
     x, weights, codes = _parts(support)
-    penalties = Ridge().grid.numpy() * _total(x, weights)
+    penalties = Ridge(1).grid.numpy() * _total(x, weights)
     patients = support.patients.numpy()
     errors = [_refits(x, weights, codes, patients, p) / n_way for p in penalties]
     best = int(np.argmin(errors))
     model = ReferenceRidge(alpha=penalties[best], fit_intercept=False, solver="cholesky")
     model.fit(x, codes, sample_weight=weights)
-    head = Ridge()(support).head
+    head = classified(support).theta.head
     noise = _ratio(model.coef_, head.weight.numpy())
     np.testing.assert_allclose(head.weight.numpy() * noise, model.coef_, rtol=0, atol=1e-8)
     assert not head.bias.any()
@@ -84,10 +90,10 @@ def test_pure_noise_takes_the_largest_penalty(tasks):
     rows = torch.randn(40, 5, generator=generator, dtype=torch.float64).tolist()
     support = tasks.support(rows, [0, 1] * 20, list(range(40)))
     x, weights, codes = _parts(support)
-    penalties = Ridge().grid.numpy() * _total(x, weights)
+    penalties = Ridge(1).grid.numpy() * _total(x, weights)
     errors = [_refits(x, weights, codes, support.patients.numpy(), p) for p in penalties]
     assert int(np.argmin(errors)) == len(penalties) - 1
-    assert torch.isfinite(Ridge()(support).head.weight).all()
+    assert torch.isfinite(classified(support).theta.head.weight).all()
 
 
 def test_separated_classes_take_the_smallest_penalty(tasks):
@@ -96,10 +102,10 @@ def test_separated_classes_take_the_smallest_penalty(tasks):
     rows = torch.tensor(labels)[:, None] * 4.0 + 0.01 * torch.randn(20, 1, generator=generator)
     support = tasks.support(rows.double().tolist(), labels, list(range(20)))
     x, weights, codes = _parts(support)
-    penalties = Ridge().grid.numpy() * _total(x, weights)
+    penalties = Ridge(1).grid.numpy() * _total(x, weights)
     errors = [_refits(x, weights, codes, support.patients.numpy(), p) for p in penalties]
     assert int(np.argmin(errors)) == 0
-    logits = Ridge()(support).logits(support.features)
+    logits = classified(support).logits(support.features)
     assert logits.argmax(dim=1).tolist() == labels
 
 
@@ -109,18 +115,18 @@ def test_one_patient_per_class_uses_the_total_variance_as_penalty(tasks):
     model = ReferenceRidge(alpha=_total(x, weights), fit_intercept=False, solver="cholesky")
     model.fit(x, codes, sample_weight=weights)
     # The noise is that of a guess, (1 − 1/N) / N.
-    np.testing.assert_allclose(Ridge()(support).head.weight.numpy() * 0.25, model.coef_, atol=1e-10)
+    np.testing.assert_allclose(classified(support).theta.head.weight.numpy() * 0.25, model.coef_, atol=1e-10)
 
 
 def test_one_patient_with_cases_in_both_classes_still_gives_a_classifier(tasks):
     support = tasks.support([[0.0], [1.0]], [0, 1], [7, 7])
-    assert torch.isfinite(Ridge()(support).logits(support.features)).all()
+    assert torch.isfinite(classified(support).logits(support.features)).all()
 
 
 def test_features_without_any_spread_give_equal_logits(tasks):
     for patients in ([0, 1, 2, 3], [0, 0, 1, 1]):
         support = tasks.support([[2.0, 2.0]] * 4, [0, 0, 1, 1], patients)
-        assert not Ridge()(support).logits(support.features).any()
+        assert not classified(support).logits(support.features).any()
 
 
 def test_a_constant_feature_has_no_say(tasks):
@@ -128,6 +134,6 @@ def test_a_constant_feature_has_no_say(tasks):
     with_constant = tasks.support(
         [[0.0, 5.0], [0.2, 5.0], [1.0, 5.0], [1.1, 5.0]], [0, 0, 1, 1], [0, 1, 2, 3]
     )
-    one = Ridge()(varied).logits(tasks.features([[0.9]]))
-    other = Ridge()(with_constant).logits(tasks.features([[0.9, 6.0]]))
+    one = classified(varied).logits(tasks.features([[0.9]]))
+    other = classified(with_constant).logits(tasks.features([[0.9, 6.0]]))
     torch.testing.assert_close(one, other)
