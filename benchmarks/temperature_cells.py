@@ -13,8 +13,8 @@ from medfs.core.episodes import Episode, SupportSet
 from medfs.core.features import Features
 from medfs.core.mapping import Mapper
 from medfs.episodes.sampler import sample_episodes
-from medfs.workflows.components import build_mapper
 from medfs.workflows.fit import support_set
+from medfs.workflows.registries import MAPPERS
 
 GRID = np.logspace(-1.5, 4, 551)
 
@@ -99,7 +99,8 @@ def make_cell(
     plan: Plan,
 ) -> Cell:
     """Adapt a mapper in every episode of every task."""
-    mapper = build_mapper(name)
+    n_features = next(iter(simulation.features.values())).joined().shape[1]
+    mapper = MAPPERS.load(name)(n_features).double()
     drawn, curves = {}, {}
     for task in tasks:
         episodes = sample_episodes(task.cohort, n_shot, plan.queries, plan.episodes, plan.seed)

@@ -105,10 +105,11 @@ def _kinds(theta: dict[str, Any], where: str) -> dict[str, tuple[type, dict[str,
     steps, head = theta.get("steps"), theta.get("head")
     if set(theta) != {"steps", "head"} or not isinstance(steps, list) or len(steps) > _MAX_STEPS:
         raise _not_ours("theta must be a list of steps and a head", where)
-    for name, known in (*((step, STEPS) for step in steps), (head, HEADS)):
+    named = [(f"steps.{i}", name, STEPS) for i, name in enumerate(steps)] + [("head", head, HEADS)]
+    for _, name, known in named:
         if not isinstance(name, str) or name not in known:
             raise _not_ours(f"{name!r} is no known part of a classifier", where)
-    return {f"steps.{i}": STEPS[name] for i, name in enumerate(steps)} | {"head": HEADS[head]}
+    return {at: known[name] for at, name, known in named}
 
 
 def _take(

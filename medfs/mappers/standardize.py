@@ -30,7 +30,8 @@ def standardize(
     """
     mean = weights @ x
     spread = (weights @ (x - mean) ** 2).sqrt()
-    constant = spread <= 1e-6 * x.abs().amax(dim=0).clamp_min(1e-12)
+    counted = torch.where(weights[:, None] > 0, x.abs(), torch.zeros_like(x))
+    constant = spread <= 1e-6 * counted.amax(dim=0).clamp_min(1e-12)
     scale = torch.where(constant, torch.ones_like(spread), spread)
     standardizer = Standardizer(mean, scale, torch.tensor(LIMIT, dtype=x.dtype, device=x.device))
     return standardizer, torch.where(constant, torch.zeros_like(x), standardizer(x))

@@ -22,7 +22,7 @@ def test_no_patient_is_judged_by_a_classifier_that_saw_them(
         tuple(row): p
         for row, p in zip(given.features.joined().tolist(), given.patients.tolist(), strict=True)
     }
-    mapper, judged, whole = watched(Prototype()), [], Classifier.logits
+    mapper, judged, whole = watched(Prototype(8).double()), [], Classifier.logits
 
     def logits(self, features):
         judged.append({patient_of[tuple(row)] for row in features.joined().tolist()})
@@ -53,7 +53,7 @@ def test_weights_sum_to_the_number_of_cases_in_equal_parts_per_class(n_patients,
     support = SupportSet(
         Features({"made": block}), torch.tensor(labels), torch.tensor(patients), names
     )
-    found = held_out_logits(support, Prototype(), seed)
+    found = held_out_logits(support, Prototype(8).double(), seed)
     per_class = torch.zeros(len(names), dtype=torch.float64).index_add(
         0, found.labels, found.weights
     )
@@ -64,11 +64,11 @@ def test_weights_sum_to_the_number_of_cases_in_equal_parts_per_class(n_patients,
 
 
 def test_a_class_with_one_patient_leaves_nothing_out(support):
-    assert held_out_logits(support(0, n_patients=1, cases_per_patient=4), Ridge(), 0) is None
+    assert held_out_logits(support(0, n_patients=1, cases_per_patient=4), Ridge(8), 0) is None
 
 
 def test_the_same_seed_gives_the_same_logits(support):
-    one, other = (held_out_logits(support(0), Ridge(), 5) for _ in range(2))
+    one, other = (held_out_logits(support(0), Ridge(8), 5) for _ in range(2))
     assert torch.equal(one.logits, other.logits)
     assert torch.equal(one.weights, other.weights)
 
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_logits(support):
 def test_pure_noise_does_not_look_far_below_chance(support, mapper, within):
     found = []
     for seed in range(100):
-        held_out = held_out_logits(support(seed), mapper(), seed)
+        held_out = held_out_logits(support(seed), mapper(8).double(), seed)
         gaps = (held_out.logits[:, 1] - held_out.logits[:, 0]).numpy()
         found.append(auroc(gaps, held_out.labels.numpy() == 1))
     assert sum(found) / len(found) == pytest.approx(0.5, abs=within)

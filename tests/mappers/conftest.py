@@ -53,3 +53,75 @@ def tasks():
     return SimpleNamespace(
         features=features, support=support, random_support=random_support, query=features(QUERY)
     )
+
+
+# Every way in which a method can see features: the embedding's kind and the width of its residual.
+SEEN = {
+    "none": {"embedding": "none"},
+    "support": {"embedding": "support"},
+    "population": {"embedding": "population"},
+    "population-hidden": {"embedding": "population", "hidden": 8},
+}
+
+
+def disturb(module, size=0.2, seed=11):
+    """φ moved by normal noise: a layer that begins at zero hides whatever lies behind it."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(size * noise.to(parameter.dtype))
+        if hasattr(getattr(module, "embedding", None), "mean"):
+            n_features = module.embedding.n_features
+            module.embedding.mean.copy_(0.3 * torch.randn(n_features, generator=generator))
+            spread = 0.5 + torch.rand(n_features, generator=generator)
+            module.embedding.spread.copy_(spread)
+    return module
+
+
+def build(name, seen="support", n_features=6, dtype=torch.float64, **options):
+    """A registered mapper on plain tensors, disturbed. Small where its width can be chosen."""
+    from medfs.workflows.registries import MAPPERS
+
+    kind = MAPPERS.load(name)
+    if name in ("simple-cnaps", "maml", "hyper"):
+        options = {"width": 6, **options}
+    return disturb(kind(n_features, **SEEN[seen], **options).to(dtype))
+
+
+def task_batch(shots, n_query=4, n_tasks=3, n_features=6, seed=0, dtype=torch.float64):
+    """Tasks whose classes overlap, `shots` cases per class, rows of support and query shuffled."""
+    from medfs.core.tasks import TaskBatch
+
+    generator = torch.Generator().manual_seed(seed)
+    n_way = len(shots)
+
+    def draw(counts):
+        labels = torch.arange(n_way).repeat_interleave(torch.tensor(counts))
+        orders = [torch.randperm(len(labels), generator=generator) for _ in range(n_tasks)]
+        return torch.stack([labels[order] for order in orders])
+
+    labels, queries = draw(list(shots)), draw([n_query] * n_way)
+    centres = torch.randn(n_tasks, n_way, n_features, generator=generator, dtype=dtype)
+
+    def rows(of):
+        noise = torch.randn(*of.shape, n_features, generator=generator, dtype=dtype)
+        return noise + 1.5 * torch.gather(centres, 1, of[..., None].expand(-1, -1, n_features))
+
+    def weights(of, counts):
+        return 1 / (n_way * torch.tensor(counts, dtype=dtype)[of])
+
+    return TaskBatch(
+        rows(labels),
+        labels,
+        weights(labels, list(shots)),
+        rows(queries),
+        queries,
+        weights(queries, [n_query] * n_way),
+        n_way,
+    )
+
+
+@pytest.fixture(scope="session")
+def methods():
+    return SimpleNamespace(build=build, task_batch=task_batch, disturb=disturb)

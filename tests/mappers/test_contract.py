@@ -92,7 +92,9 @@ def test_a_learned_scale_passes():
 
         def forward(self, support):
             found = super().forward(support)
-            head = LinearHead(found.theta.head.weight * self.scale, found.theta.head.bias * self.scale)
+            head = LinearHead(
+                found.theta.head.weight * self.scale, found.theta.head.bias * self.scale
+            )
             theta = Theta(found.theta.steps, head)
             return Classifier(found.encoders, theta, found.class_names)
 

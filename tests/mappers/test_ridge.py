@@ -9,7 +9,6 @@ from medfs.mappers.ridge import Ridge, _Basis
 from medfs.mappers.standardize import balanced_weights, standardize
 
 
-
 def classified(support):
     return Ridge(support.features.joined().shape[1])(support)
 
@@ -115,7 +114,9 @@ def test_one_patient_per_class_uses_the_total_variance_as_penalty(tasks):
     model = ReferenceRidge(alpha=_total(x, weights), fit_intercept=False, solver="cholesky")
     model.fit(x, codes, sample_weight=weights)
     # The noise is that of a guess, (1 − 1/N) / N.
-    np.testing.assert_allclose(classified(support).theta.head.weight.numpy() * 0.25, model.coef_, atol=1e-10)
+    np.testing.assert_allclose(
+        classified(support).theta.head.weight.numpy() * 0.25, model.coef_, atol=1e-10
+    )
 
 
 def test_one_patient_with_cases_in_both_classes_still_gives_a_classifier(tasks):

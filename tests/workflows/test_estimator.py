@@ -132,8 +132,6 @@ def test_cross_validation_over_paths(classifier, simulated):
 
 
 def test_same_seed_same_parameters(classifier, simulated):
-    weights = [
-        clone(classifier).fit(simulated.masked, simulated.labels).calibrated_.classifier.theta.head.weight
-        for _ in range(2)
-    ]
-    assert weights[0].numpy().tobytes() == weights[1].numpy().tobytes()
+    fits = [clone(classifier).fit(simulated.masked, simulated.labels) for _ in range(2)]
+    one, other = (fit.calibrated_.classifier.theta.head.weight for fit in fits)
+    assert one.numpy().tobytes() == other.numpy().tobytes()

@@ -1,0 +1,91 @@
+"""Vessels: chains of capsules that wind, branch and bulge."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from medfs.synthesis.dice import Dice
+from medfs.synthesis.space import Fields, Space
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capsules:
+    """All points within a radius of a line segment.
+
+    Attributes:
+        start: (case, item, 3), mm.
+        heading: (case, item, 3), unit vectors.
+        length: (case, item), mm; zero for a ball.
+        radius: (case, item), mm; zero where a case has fewer.
+    """
+
+    start: Float[Tensor, "case item 3"]
+    heading: Float[Tensor, "case item 3"]
+    length: Float[Tensor, "case item"]
+    radius: Float[Tensor, "case item"]
+
+
+def join(*parts: Capsules) -> Capsules:
+    """Several sets in one."""
+    return Capsules(
+        torch.cat([p.start for p in parts], dim=1),
+        torch.cat([p.heading for p in parts], dim=1),
+        torch.cat([p.length for p in parts], dim=1),
+        torch.cat([p.radius for p in parts], dim=1),
+    )
+
+
+def depth(capsules: Capsules, space: Space) -> Fields:
+    """How deep each voxel lies in the deepest capsule, mm; exact on the surface, negative outside.
+
+    (r² − d²) / 2r needs no root of the distance d from the axis.
+    """
+    deepest: Fields | None = None
+    for item in range(capsules.radius.shape[1]):
+        found = _one(capsules, item, space)
+        deepest = found if deepest is None else torch.maximum(deepest, found, out=deepest)
+    if deepest is None:
+        return torch.full((len(space), *space.shape), -1e4, device=space.spacing.device)
+    return deepest
+
+
+def _one(capsules: Capsules, item: int, space: Space) -> Fields:
+    start, heading = capsules.start[:, item], capsules.heading[:, item]
+    along = space.along(heading, -(start * heading).sum(dim=1))
+    ends = capsules.length[:, item, None, None, None]
+    nearest = along.clamp_min(0)
+    torch.minimum(nearest, ends, out=nearest)
+    # |p − nearest point|² = |p − start|² − 2 · nearest · along + nearest²
+    squared = space.squared(start).addcmul_(nearest, along.mul_(-2).add_(nearest))
+    radius = capsules.radius[:, item].clamp_min(1e-3)[:, None, None, None]
+    return squared.div_(-2 * radius).add_(radius / 2)
+
+
+def walk(
+    start: Float[Tensor, "case 3"],
+    heading: Float[Tensor, "case 3"],
+    turn: Float[Tensor, "case"],
+    step: Float[Tensor, "case"],
+    n_steps: int,
+    dice: Dice,
+) -> tuple[Float[Tensor, "case point 3"], Float[Tensor, "case step 3"]]:
+    """A path of straight steps: its points, and the heading of each step.
+
+    Args:
+        start: first point, mm.
+        heading: first direction.
+        turn: tangent of the angle between two steps.
+        step: length of a step, mm.
+        n_steps: number of steps.
+        dice: where the path turns to.
+    """
+    points, headings = [start], []
+    for _ in range(n_steps):
+        side = torch.linalg.cross(heading, dice.directions(len(start)), dim=1)
+        side = torch.nn.functional.normalize(side, dim=1)
+        heading = torch.nn.functional.normalize(heading + turn[:, None] * side, dim=1)
+        headings.append(heading)
+        points.append(points[-1] + step[:, None] * heading)
+    return torch.stack(points, dim=1), torch.stack(headings, dim=1)
