@@ -12,7 +12,10 @@ from medfs.cli.console import SOME_FAILED, counter, data, say, warn
 def adapt(
     support: Annotated[Path, typer.Option(help="Folder per class of scans, or a manifest.")],
     out: Annotated[Path, typer.Option(help="Model folder to write; must not exist.")],
-    mapper: Annotated[str, typer.Option(help="How θ comes from the support.")] = "ridge",
+    mapper: Annotated[
+        str,
+        typer.Option(help="A name, or NAME=FILE of one that was meta-trained."),
+    ] = "ridge",
     features: opt.Features = "radiomics",
     preset: opt.Preset = "auto",
     seed: opt.Seed = 0,

@@ -11,6 +11,7 @@ from medfs.cli.console import VERBOSITY
 from medfs.cli.demo import demo
 from medfs.cli.evaluate import evaluate
 from medfs.cli.info import info
+from medfs.cli.meta_train import meta_train
 from medfs.cli.predict import predict
 from medfs.cli.scans import scans
 from medfs.cli.validate import validate
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-for command in (demo, scans, validate, adapt, predict, evaluate, info):
+for command in (demo, scans, validate, adapt, predict, evaluate, meta_train, info):
     app.command()(command)
 
 

@@ -15,10 +15,10 @@ from medfs.storage.files import sha256, write_bytes
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Safetensors bytes; the same tensors always give the same bytes (names are sorted)."""
-    return save({name: _dense(tensors[name]) for name in sorted(tensors)})
+    return save({name: dense(tensors[name]) for name in sorted(tensors)})
 
 
-def _dense(tensor: Tensor) -> Tensor:
+def dense(tensor: Tensor) -> Tensor:
     """A copy of its own: safetensors refuses tensors that share memory."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 

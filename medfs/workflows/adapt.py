@@ -17,6 +17,7 @@ from medfs.workflows.components import (
     choose_device,
     choose_preset,
     encoder_weights,
+    mapper_identity,
 )
 from medfs.workflows.embed import Embedder, Failed, embed_all
 from medfs.workflows.fit import fit, support_set
@@ -84,7 +85,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         performance = leave_pair_out_auroc(support, mapper, request.seed)
 
     settings = {
-        "mapper": request.mapper,
+        "mapper": mapper_identity(request.mapper),
         "calibrator": "temperature",
         "seed": request.seed,
         "use_masks": use_masks,

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from medfs.core.errors import CohortError, UsageError, UserError
+from medfs.core.errors import CohortError, IntegrityError, UsageError, UserError
 from medfs.core.features import Encoder
 from medfs.core.mapping import Mapper
+from medfs.export.mapper_file import MapperFile, read_mapper
 from medfs.preprocess.auto import choose, suggest
 from medfs.preprocess.presets import Preset, load_preset
 from medfs.workflows.registries import BACKBONES, MAPPERS
@@ -17,6 +18,8 @@ from medfs.workflows.sources import ScanSource
 Weights = Mapping[str, Path | Mapping[str, Tensor]]
 # `auto` looks at this many scans, evenly spread; every later scan is still checked against them.
 _SCANS_FOR_PRESET = 16
+# Tensors of the mapper in a file of meta-training, which may hold an encoder too.
+_MAPPER = "mapper."
 
 
 def build_encoders(
@@ -50,10 +53,76 @@ def _encoder(
     return module.to(device)
 
 
-def build_mapper(name: str, encoders: Sequence[Encoder]) -> Mapper:
-    """A mapper by name, for the features of these encoders; UsageError if there is none."""
-    mapper = MAPPERS.load(name)(sum(len(e.feature_names) for e in encoders))
-    return mapper.double() if isinstance(mapper, torch.nn.Module) else mapper
+def build_mapper(spec: str, encoders: Sequence[Encoder]) -> Mapper:
+    """A mapper for the features of these encoders.
+
+    Args:
+        spec: a name, or NAME=FILE of one that `medfs meta-train` trained.
+        encoders: whose features it will read.
+
+    Raises:
+        UsageError: no such mapper, or one that was trained for other features.
+        ScanReadError: there is no such file.
+        IntegrityError: it is no mapper file.
+    """
+    name, trained = _split(spec)
+    factory = MAPPERS.load(name)
+    n_features = sum(len(e.feature_names) for e in encoders)
+    if trained is None:
+        mapper = factory(n_features)
+        return mapper.double() if isinstance(mapper, torch.nn.Module) else mapper
+    _refuse_other_use(trained, name, encoders)
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in trained.settings.items()}
+    try:
+        mapper = factory(n_features, **settings)
+        mapper.load_state_dict(
+            {
+                n.removeprefix(_MAPPER): t
+                for n, t in trained.tensors.items()
+                if n.startswith(_MAPPER)
+            }
+        )
+    except (RuntimeError, TypeError, UserError) as error:
+        raise IntegrityError(
+            "the mapper file does not fit this version of medfs",
+            case=spec,
+            why=str(error).splitlines()[0],
+            todo="Train it again with `medfs meta-train`",
+        ) from error
+    return mapper.double()
+
+
+def mapper_identity(spec: str) -> str:
+    """What a model remembers of its mapper: the name, and for a trained one the hash of its φ."""
+    name, trained = _split(spec)
+    return name if trained is None else trained.identity
+
+
+def _split(spec: str) -> tuple[str, MapperFile | None]:
+    name, equals, path = spec.partition("=")
+    return name, read_mapper(Path(path)) if equals else None
+
+
+def _refuse_other_use(trained: MapperFile, name: str, encoders: Sequence[Encoder]) -> None:
+    if trained.name != name:
+        raise UsageError(
+            f"the file holds the mapper {trained.name!r}, not {name!r}",
+            todo=f"Give it as {trained.name}=FILE",
+        )
+    if trained.end_to_end:
+        raise UsageError(
+            f"this {name!r} changes its encoder for every task",
+            why="It cannot be put behind features that are computed once",
+            todo="Meta-train it without film_channels, or another mapper than maml",
+        )
+    found = tuple(e.identity for e in encoders)
+    if found != trained.encoders:
+        raise UsageError(
+            f"this {name!r} was trained on other features",
+            why=f"It knows {', '.join(trained.encoders) or 'simulated numbers'}; "
+            f"given are {', '.join(found)}",
+            todo="Give --features (and --weights) as they were when it was trained",
+        )
 
 
 def choose_preset(name: str, sources: Sequence[ScanSource]) -> tuple[Preset, str]:

@@ -1,0 +1,1 @@
+"""Meta-training: from task families to a trained mapper."""
