@@ -12,21 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from paired import Difference, paired_differences
 from sklearn.linear_model import LogisticRegression
 from tables import markdown, progress, section, write_json
 
-from medfs.core.classifiers import CalibratedClassifier, Classifier, LinearHead, Standardizer
-from medfs.core.episodes import Episode, SupportSet
-from medfs.core.features import Features
+from medfs.core.classifiers import CalibratedClassifier, Classifier
+from medfs.core.episodes import SupportSet
+from medfs.core.features import Encoder
+from medfs.core.theta import LinearHead, Standardizer, Theta
 from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
+from medfs.metrics.paired import Difference, paired_differences
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import build_encoders, build_mapper, choose_device
-from medfs.workflows.evaluate import Judge
+from medfs.workflows.judging import Adapt, Known, answers, calibrated
 from medfs.workflows.tasks import Shots, Task, TaskFeatures, embed_task, frozen_tasks
-from medfs.workflows.threads import single_thread
 
 DEFAULT = "ridge"
 MAPPERS = (DEFAULT, "prototype")
@@ -47,27 +46,6 @@ NOTES = (
     "logistic regression, measured earlier on the same episodes."
 )
 NO_PATIENTS = "{}: no patient ids exist, so that every case counts as a patient of its own."
-
-
-@dataclass(frozen=True)
-class LogisticJudge(Judge):
-    """The judge of `medfs evaluate` with scikit-learn's L2 logistic regression, uncalibrated."""
-
-    inverse_penalty: float = 1.0
-
-    def __call__(
-        self, number: int, episode: Episode, features: dict[str, Features]
-    ) -> EpisodeOutcome:
-        del number
-        classifier = logistic_regression(self._support(episode, features), self.inverse_penalty)
-        calibrated = CalibratedClassifier(classifier, torch.tensor(1.0, dtype=torch.float64))
-        query = [(case, name) for name in self.class_names for case in episode.query[name]]
-        stacked = Features.stack([features[case] for case, _ in query])
-        return EpisodeOutcome(
-            calibrated.predict_proba(stacked).numpy(),
-            np.array([self.class_names.index(name) for _, name in query]),
-            np.array([self.known.patient_of[case] for case, _ in query]),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +73,7 @@ def main() -> None:
         for shots in task.episodes(known.usable):
             if shots.n_shot in args.shots:
                 progress(f"{task.name}: {shots.n_shot} shots")
-                rows += _compare(task, known, shots, args)
+                rows += _compare(task, known, shots, encoders, args)
     for name in dict.fromkeys(row.task for row in rows):
         section(name, _table([row for row in rows if row.task == name]))
     print("\n\n".join([NOTES, *remarks]))
@@ -116,8 +94,8 @@ def logistic_regression(support: SupportSet, inverse_penalty: float) -> Classifi
     if support.n_way == 2:
         # One row of coefficients stands for the difference of the two classes' logits.
         weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
-    head = LinearHead(weight, bias)
-    return Classifier(support.features.identities, standardizer, head, support.class_names)
+    theta = Theta((standardizer,), LinearHead(weight, bias))
+    return Classifier(support.features.identities, theta, support.class_names)
 
 
 def _arguments() -> argparse.Namespace:
@@ -136,29 +114,39 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _judges(
-    task: Task, known: TaskFeatures, penalties: Sequence[float], seed: int
-) -> dict[str, Judge]:
-    judges = {
-        name: Judge(task.class_names, known, build_mapper(name), name, seed) for name in MAPPERS
-    }
+def _methods(
+    encoders: Sequence[Encoder], penalties: Sequence[float], seed: int
+) -> dict[str, Adapt]:
+    methods = {name: calibrated(build_mapper(name, encoders), name, seed) for name in MAPPERS}
     for c in penalties:
-        name = f"logistic regression, C = {c:g}"
-        judges[name] = LogisticJudge(task.class_names, known, None, name, seed, c)
-    return judges
+        methods[f"logistic regression, C = {c:g}"] = _uncalibrated_logistic(c)
+    return methods
 
 
-def _compare(task: Task, known: TaskFeatures, shots: Shots, args: argparse.Namespace) -> list[Row]:
+def _uncalibrated_logistic(inverse_penalty: float) -> Adapt:
+    one = torch.tensor(1.0, dtype=torch.float64)
+    return lambda support, _: CalibratedClassifier(
+        logistic_regression(support, inverse_penalty), one
+    )
+
+
+def _compare(
+    task: Task,
+    embedded: TaskFeatures,
+    shots: Shots,
+    encoders: Sequence[Encoder],
+    args: argparse.Namespace,
+) -> list[Row]:
     if shots.error is not None:
         progress(f"{task.name}, {shots.n_shot} shots: {shots.error}")
         return []
     drawn = shots.drawn[: args.episodes]
     outcomes: dict[str, list[EpisodeOutcome]] = {}
     seconds: dict[str, float] = {}
-    for name, judge in _judges(task, known, args.penalty, args.seed).items():
+    known = Known(task.class_names, embedded.patient_of, embedded.features)
+    for name, adapt in _methods(encoders, args.penalty, args.seed).items():
         started = time.perf_counter()
-        with single_thread():
-            outcomes[name] = [judge(i, episode, known.features) for i, episode in enumerate(drawn)]
+        outcomes[name] = answers(known, drawn, adapt)
         seconds[name] = time.perf_counter() - started
     default = outcomes[DEFAULT]
     return [

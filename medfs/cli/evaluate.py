@@ -48,14 +48,17 @@ def evaluate(
     bids_suffix: opt.BidsSuffix = None,
     series: opt.Series = None,
     no_cache: opt.NoCache = False,
+    no_audits: Annotated[
+        bool, typer.Option("--no-audits", help="Leave out what shortcuts would score.")
+    ] = False,
     force: opt.Force = False,
     json: opt.Json = False,
 ) -> None:
     """Judge mappers on many few-shot episodes, with intervals over patients."""
+    from medfs.cli.tables import show_results
     from medfs.storage.files import check_new, to_json, write_text
     from medfs.workflows.evaluate import EvaluateRequest
     from medfs.workflows.evaluate import evaluate as run
-    from medfs.workflows.wording import results_table
 
     if (cohort is None) == (benchmark is None):
         raise UsageError("give either --cohort or --benchmark")
@@ -85,6 +88,7 @@ def evaluate(
             device=device,
             asked=opt.asked(label_column, image_column, mask_label, section, bids_suffix, series),
             use_cache=not no_cache,
+            audits=not no_audits,
         ),
         say,
     )
@@ -92,7 +96,7 @@ def evaluate(
     if json:
         data(to_json(result.results))
     else:
-        say(results_table(result.results))
+        show_results(result.results)
     say(f"results written to {out}")
     warn([*result.warnings, *result.failures[:20]])
     if result.failures:

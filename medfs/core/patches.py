@@ -17,6 +17,7 @@ class Patch:
         spacing: (3,), mm along x, y, z.
         preset: name of the preset that made it.
         notes: what was decided on the way (region found, grid coarsened, …).
+        padding: share of the grid's points that lie beyond the scan, 0 to 1.
     """
 
     image: Float[Tensor, "1 x y z"]
@@ -24,6 +25,7 @@ class Patch:
     spacing: Float[Tensor, "3"]
     preset: str
     notes: tuple[str, ...] = ()
+    padding: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,7 +49,8 @@ def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: P
         notes.append(f"the region does not fit: grid spacing enlarged {factor:.2f} times")
     if empty:
         notes.append("the region is smaller than a grid cell")
-    return _patch(image, roi, grid, preset, notes)
+    padding = _padding(scan.volume.voxels.shape[1:], centre, grid / spacing, preset.shape)
+    return _patch(image, roi, grid, preset, notes, padding)
 
 
 def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], preset: Preset) -> Patch:
@@ -131,12 +132,27 @@ def _roi(
     return (share >= min(0.5, peak / 2)).astype(np.float32), peak < 0.5
 
 
+def _padding(
+    size: tuple[int, ...],
+    centre: Float[np.ndarray, "3"],
+    step: Float[np.ndarray, "3"],
+    shape: tuple[int, int, int],
+) -> float:
+    """Share of the grid's points in no voxel of the scan; the grid is separable, so this is too."""
+    inside = 1.0
+    for voxels, middle, stride, n in zip(size, centre, step, shape, strict=True):
+        points = middle + (np.arange(n) - (n - 1) / 2) * stride
+        inside *= float(np.mean((points >= -0.5) & (points <= voxels - 0.5)))
+    return 1.0 - inside
+
+
 def _patch(
     image: Float[np.ndarray, "i j k"],
     roi: Float[np.ndarray, "i j k"],
     grid: Float[np.ndarray, "3"],
     preset: Preset,
     notes: list[str],
+    padding: float = 0.0,
 ) -> Patch:
     return Patch(
         torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None],
@@ -144,4 +160,5 @@ def _patch(
         torch.tensor(grid, dtype=torch.float32),
         preset.name,
         tuple(notes),
+        padding,
     )

@@ -51,19 +51,19 @@ def draw_bumps(
 ) -> Bumps:
     """Bumps for an irregularity and an asymmetry of 0 … 1.
 
-    Six lobes and `spicules` narrow bumps grow with the irregularity; a single bump as wide as half
-    the surface makes a body asymmetric.
+    Six lobes and `spicules` narrow bumps grow with the irregularity. One bump, wider than spicules
+    and up to twice as long as the radius, draws a side of an asymmetric body out like a tail.
     """
     n = len(irregularity)
     t = irregularity[:, None]
     lobes = dice.normal(n, 6) * (0.03 + 0.16 * t)
-    narrow = dice.uniform(0.2, 1, n, spicules) * 0.95 * t
-    side = 1.5 * asymmetry[:, None]
+    narrow = dice.uniform(0.2, 1, n, spicules) * 0.8 * t
+    tail = 1.7 * asymmetry[:, None]
     widths = (dice.uniform(3, 8, n, 6), dice.uniform(*sharpness, n, spicules))
     return Bumps(
         dice.directions(n, 7 + spicules),
-        torch.cat([torch.full_like(side, 1.6), *widths], dim=1),
-        torch.cat([side, lobes, narrow], dim=1),
+        torch.cat([torch.full_like(tail, 7.0), *widths], dim=1),
+        torch.cat([tail, lobes, narrow], dim=1),
     )
 
 

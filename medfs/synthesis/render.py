@@ -9,6 +9,7 @@ from torch import Tensor
 from medfs.synthesis.acquisition import acquire, normalise, pure_shape
 from medfs.synthesis.dice import Dice
 from medfs.synthesis.factors import Positions, between
+from medfs.synthesis.label_maps import LabelMaps
 from medfs.synthesis.modalities import Modality
 from medfs.synthesis.scenes import Scene
 from medfs.synthesis.space import Fields, Space
@@ -40,6 +41,7 @@ def render(
     style: Float[Tensor, "case style"],
     shape: tuple[int, int, int],
     dice: Dice,
+    maps: LabelMaps | None = None,
 ) -> Rendered:
     """Cases with the given factors; everything else is drawn.
 
@@ -49,6 +51,7 @@ def render(
         style: what cases of one task share.
         shape: voxels along x, y, z.
         dice: where they lie is where the volumes are made.
+        maps: real anatomy for the surroundings.
     """
     n = len(style)
     # The field of view itself varies by a fifth, and with it the spacing.
@@ -60,7 +63,8 @@ def render(
     if scene.modality is None:
         return Rendered(pure_shape(region.share, roi, dice, space), roi, space.spacing)
     white = dice.noise(n, *shape)
-    tissue = _tissue(scene, scene.modality, positions, style, region, white, dice, space)
+    base = layered(scene.modality, dice, space, maps)
+    tissue = _tissue(scene, scene.modality, positions, style, region, base, white, dice)
     scan = acquire(tissue, white, scene.modality, scene.field_mm, dice, space)
     return Rendered(normalise(scan, scene.modality), roi, space.spacing)
 
@@ -71,13 +75,13 @@ def _tissue(
     positions: Positions,
     style: Float[Tensor, "case style"],
     region: Region,
+    base: Fields,
     white: Fields,
     dice: Dice,
-    space: Space,
 ) -> Fields:
     """Intensity of each voxel before the scanner."""
-    n, field = len(space), scene.field_mm
-    base = layered(modality, dice, space)
+    space, field = region.space, scene.field_mm
+    n = len(space)
     # Region and surroundings do not overlap: the same noise serves both.
     grain = pattern(white, dice.uniform(0.012, 0.03, n) * field, space)
     around = base + grain.mul_(dice.uniform(*modality.grain, n)[:, None, None, None])
@@ -86,7 +90,7 @@ def _tissue(
     around.addcmul_(tubes, torch.full_like(style[:, 0], modality.tubes)[:, None, None, None])
     beyond = wall(_wall_distance(scene, positions, region, dice), dice, space)
     around.lerp_(torch.full_like(beyond[:1], modality.wall), beyond)
-    found = base + _finding(scene, modality, positions, style, region, white, space)
+    found = base + _finding(scene, modality, positions, style, region, white)
     return around.lerp_(found, region.share)
 
 
@@ -106,19 +110,20 @@ def _finding(
     style: Float[Tensor, "case style"],
     region: Region,
     white: Fields,
-    space: Space,
 ) -> Fields:
     """Intensity of the region relative to the parenchyma."""
     contrast = between(positions["contrast"], *modality.contrast)
     if modality.either_sign:
         # Darker findings have less room.
         contrast = torch.where(style[:, 1] < 0.5, contrast, -0.75 * contrast)
-    scale = between(positions["texture_scale"], 0.012, 0.07) * scene.field_mm
-    found = pattern(white, scale, space)
+    scale = between(positions["texture_scale"], 0.012, 0.06) * scene.field_mm
+    found = pattern(white, scale, region.space)
     amplitude = between(positions["texture_amplitude"], *modality.texture)
     found.mul_(amplitude[:, None, None, None])
     if modality.rim:
         height = between(positions["rim"], 0.0, modality.rim)[:, None, None, None]
-        core = (region.depth / (0.5 * region.radius)[:, None, None, None]).clamp_(0, 1)
-        found.addcmul_(core.sub_(0.4), height, value=-1)
+        deepest = region.depth.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-3)
+        # A step between shell and core, about a third of the way to the middle.
+        core = (region.depth / deepest).sub_(0.2).mul_(4).clamp_(0, 1)
+        found.addcmul_(core.sub_(0.35), height, value=-1)
     return found.add_(contrast[:, None, None, None])

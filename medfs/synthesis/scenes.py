@@ -39,7 +39,7 @@ _SCENES = (
     Scene("lesion-ct", "lesion", LUNG_CT, 48, (0.1, 0.19), (*_FORM, *_INSIDE, "count", "site")),
     Scene("lesion-soft", "lesion", SOFT_CT, 48, (0.1, 0.19), (*_FORM, *_INSIDE, "count", "site")),
     Scene("lesion-mr", "lesion", MR, 48, (0.1, 0.19), (*_FORM, *_INSIDE, "count", "site")),
-    Scene("uptake-pet", "lesion", PET, 96, (0.1, 0.19), (*_FORM, *_INSIDE, "count", "site")),
+    Scene("uptake-pet", "lesion", PET, 96, (0.15, 0.24), (*_FORM, *_INSIDE, "count", "site")),
     Scene("vessel-ct", "vessel", ANGIO_CT, 48, (0.032, 0.08), (*_VESSEL, "contrast")),
     Scene("vessel-mr", "vessel", MR, 48, (0.032, 0.08), (*_VESSEL, "contrast")),
     Scene("vessel-shape", "vessel", None, 48, (0.032, 0.08), _VESSEL),

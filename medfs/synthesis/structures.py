@@ -16,12 +16,9 @@ from medfs.synthesis.dice import Dice
 from medfs.synthesis.factors import Positions, between
 from medfs.synthesis.scenes import Scene
 from medfs.synthesis.space import Fields, Space
+from medfs.synthesis.vessels import draw_vessel
 
-MOST_PARTS, MOST_BRANCHES = 6, 3
-_TRUNK_STEPS, _BRANCH_STEPS = 6, 3
-_BRANCH_CALIBRE, _BRANCH_LENGTH = 0.75, 0.5
-# The largest bulge holds this share of the volume of a vessel.
-_BULGE = 0.6
+MOST_PARTS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +29,13 @@ class Region:
         depth: (case, x, y, z), mm below its surface; negative outside.
         share: (case, x, y, z), how much of each voxel it fills.
         radius: (case,), of the sphere of its volume, or of the vessel; mm.
+        space: the grid.
     """
 
     depth: Fields
     share: Fields
     radius: Float[Tensor, "case"]
+    space: Space
 
 
 def draw_region(
@@ -52,24 +51,23 @@ def draw_region(
         space: the grid.
     """
     if scene.structure == "vessel":
-        return _vessel(scene, positions, dice, space)
+        calibre = between(positions["calibre"], *scene.size) * scene.field_mm
+        tree, volume = draw_vessel(calibre, positions, scene.field_mm, dice)
+        return Region(*blobs.fit_volume(tubes.depth(tree, space), volume, space), calibre, space)
     radius = between(positions["size"], *scene.size) * scene.field_mm
-    draw = _lesions if scene.structure == "lesion" else _organ
-    bodies = draw(radius, positions, pairing, dice)
+    if scene.structure == "lesion":
+        bodies = _lesions(radius, positions, dice)
+    else:
+        bodies = _organ(radius, positions, pairing, dice)
     volume = 4 / 3 * pi * radius**3
-    return Region(*blobs.fit_volume(blobs.depth(bodies, space), volume, space), radius)
+    return Region(*blobs.fit_volume(blobs.depth(bodies, space), volume, space), radius, space)
 
 
-def _lesions(
-    radius: Float[Tensor, "case"],
-    positions: Positions,
-    pairing: Float[Tensor, "case"],
-    dice: Dice,
-) -> blobs.Blobs:
+def _lesions(radius: Float[Tensor, "case"], positions: Positions, dice: Dice) -> blobs.Blobs:
     """One to six bodies of equal size; several lie around the middle, apart from each other."""
     n = len(radius)
     # Most cases have one unless the count defines the class.
-    count = 1 + (MOST_PARTS * 0.999 * positions["count"] ** 3).floor()
+    count = 1 + (MOST_PARTS * 0.999 * positions["count"] ** 5).floor()
     each = radius / count ** (1 / 3)
     # Corners of an octahedron, turned at random, in random order: never close to each other.
     axes = dice.rotations(n)
@@ -125,80 +123,3 @@ def _tilted(dice: Dice, n: int) -> Float[Tensor, "case 3 3"]:
     first = torch.nn.functional.normalize(noisy[:, 0], dim=1)
     third = torch.nn.functional.normalize(torch.linalg.cross(first, noisy[:, 1], dim=1), dim=1)
     return torch.stack([first, torch.linalg.cross(third, first, dim=1), third], dim=1)
-
-
-def _vessel(scene: Scene, positions: Positions, dice: Dice, space: Space) -> Region:
-    """A winding trunk with up to three branches and a bulge."""
-    calibre = between(positions["calibre"], *scene.size) * scene.field_mm
-    n = len(calibre)
-    volume = pi * calibre**2 * scene.field_mm * dice.uniform(0.65, 0.95, n)
-    swollen = _BULGE * positions["bulges"] * volume
-    branches = ((MOST_BRANCHES + 1) * 0.999 * positions["branches"] ** 1.5).floor()
-    # What bulge and branches take is missing in the length of the trunk.
-    per_branch = _BRANCH_LENGTH * _BRANCH_CALIBRE**2
-    length = (volume - 0.7 * swollen) / (pi * calibre**2) / (1 + per_branch * branches)
-    turn = between(positions["tortuosity"], 0.05, 1.1)
-    middle = torch.zeros(n, 3, device=dice.device)
-    points, headings = tubes.walk(
-        middle, dice.directions(n), turn, length / _TRUNK_STEPS, _TRUNK_STEPS, dice
-    )
-    jitter = dice.uniform(-0.05, 0.05, n, 3) * scene.field_mm
-    points = points - points.mean(dim=1, keepdim=True) + jitter[:, None]
-    trunk = _chain(points, headings, length / _TRUNK_STEPS, calibre)
-    ball = _bulge(points, headings, swollen, dice)
-    side = _branches(points, headings, turn, length, calibre, branches, dice)
-    deep = tubes.depth(tubes.join(trunk, ball, *side), space)
-    return Region(*blobs.fit_volume(deep, volume, space), calibre)
-
-
-def _chain(
-    points: Float[Tensor, "case point 3"],
-    headings: Float[Tensor, "case step 3"],
-    step: Float[Tensor, "case"],
-    radius: Float[Tensor, "case"],
-) -> tubes.Capsules:
-    steps = headings.shape[1]
-    lengths, radii = (v[:, None].expand(-1, steps) for v in (step, radius))
-    return tubes.Capsules(points[:, :-1], headings, lengths, radii)
-
-
-def _bulge(
-    points: Float[Tensor, "case point 3"],
-    headings: Float[Tensor, "case step 3"],
-    volume: Float[Tensor, "case"],
-    dice: Dice,
-) -> tubes.Capsules:
-    """A ball on one side of the trunk, somewhere between its ends."""
-    radius = (3 * volume / (4 * pi)) ** (1 / 3)
-    at = 2 + dice.integers(_TRUNK_STEPS - 3, len(points))
-    row = torch.arange(len(points), device=points.device)
-    heading = headings[row, at]
-    side = torch.linalg.cross(heading, dice.directions(len(points)), dim=1)
-    side = torch.nn.functional.normalize(side, dim=1)
-    place = points[row, at] + 0.4 * radius[:, None] * side
-    none = torch.zeros_like(radius)[:, None]
-    return tubes.Capsules(place[:, None], heading[:, None], none, radius[:, None])
-
-
-def _branches(
-    points: Float[Tensor, "case point 3"],
-    headings: Float[Tensor, "case step 3"],
-    turn: Float[Tensor, "case"],
-    length: Float[Tensor, "case"],
-    calibre: Float[Tensor, "case"],
-    count: Float[Tensor, "case"],
-    dice: Dice,
-) -> list[tubes.Capsules]:
-    """Side branches: they leave the trunk at about 60 degrees, at points of their own."""
-    found = []
-    step = length * _BRANCH_LENGTH / _BRANCH_STEPS
-    at = dice.uniform(0, 1, len(points), _TRUNK_STEPS - 1).argsort(dim=1) + 1
-    row = torch.arange(len(points), device=points.device)
-    for branch in range(MOST_BRANCHES):
-        start, heading = points[row, at[:, branch]], headings[row, at[:, branch]]
-        side = torch.linalg.cross(heading, dice.directions(len(points)), dim=1)
-        heading = 0.5 * heading + 0.87 * torch.nn.functional.normalize(side, dim=1)
-        path = tubes.walk(start, heading, turn * 0.7, step, _BRANCH_STEPS, dice)
-        radius = calibre * _BRANCH_CALIBRE * (count > branch)
-        found.append(_chain(*path, step, radius))
-    return found

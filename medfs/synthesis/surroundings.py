@@ -6,10 +6,13 @@ from torch import Tensor
 
 from medfs.synthesis import blobs, tubes
 from medfs.synthesis.dice import Dice
+from medfs.synthesis.label_maps import LabelMaps
 from medfs.synthesis.modalities import Modality
 from medfs.synthesis.space import Fields, Space, gaussian, separable, unit_noise
 
 _COARSE, _LAYERS, _BODIES, _TUBES = 6, 3, 2, 3
+# Organs of a label map differ by more than the layers of one organ.
+_MAP_STEPS = 1.5
 
 
 def smooth_noise(dice: Dice, space: Space, coarse: int = _COARSE) -> Fields:
@@ -26,11 +29,17 @@ def pattern(white: Fields, sigma_mm: Float[Tensor, "case"], space: Space) -> Fie
     return separable(white, unit_noise((x, y, z)))
 
 
-def layered(modality: Modality, dice: Dice, space: Space) -> Fields:
-    """Parenchyma with smooth steps, as between lobules, fat and muscle: a soft label field."""
+def layered(modality: Modality, dice: Dice, space: Space, maps: LabelMaps | None = None) -> Fields:
+    """Parenchyma with steps, as between lobules, fat and muscle.
+
+    They are those of a real label map, if there are any, and of a smooth random field if not.
+    """
     n = len(space)
-    field = smooth_noise(dice, space)
     level = dice.uniform(*modality.parenchyma, n)
+    if maps is not None:
+        steps = maps.paint(n, space.shape, dice).mul_(_MAP_STEPS * modality.layers)
+        return steps.add_(level[:, None, None, None])
+    field = smooth_noise(dice, space)
     heights = dice.normal(n, _LAYERS) * modality.layers
     edges = dice.uniform(-1.2, 1.2, n, _LAYERS)
     painted = level[:, None, None, None].expand(n, *space.shape).clone()

@@ -12,68 +12,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from medfs.core.errors import EpisodeError
 from medfs.core.tasks import TaskBatch, balanced
 from medfs.synthesis.designs import Design, class_means, draw_labels, draw_latents, mislabel
 from medfs.synthesis.dice import Dice
 from medfs.synthesis.factors import ALL_FACTORS, position
+from medfs.synthesis.label_maps import LabelMaps
+from medfs.synthesis.plans import TaskPlan
 from medfs.synthesis.render import N_STYLES, Rendered, render
-from medfs.synthesis.scenes import ALL_SCENES, scene_of, usable_factors
+from medfs.synthesis.scenes import scene_of, usable_factors
+
+__all__ = ["SyntheticTasks", "TaskPlan", "sample_tasks"]
 
 # Cases are made in chunks of about this many voxels, so that memory stays bounded.
 CHUNK_VOXELS = 2**19
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TaskPlan:
-    """What tasks to draw.
-
-    Attributes:
-        n_tasks: tasks of a batch.
-        n_way: classes of every task.
-        n_shot: support cases of a class, at most; of several numbers each task draws one.
-        n_query: queries of a class.
-        shape: voxels along x, y, z.
-        scenes: kinds of tasks, drawn with equal chance.
-        factors: which may define classes; hold some out for validation.
-        n_class_factors: least and most factors that define the classes of a task.
-        separation: distance of the two nearest class means, in standard deviations within a class,
-            drawn from this range: the difficulty. With two classes the best AUROC is Φ(d / √2).
-        label_noise: share of wrong support labels, drawn from this range.
-        imbalance: 0 gives each class n_shot cases, 1 any number from one.
-
-    Raises:
-        EpisodeError: a number out of range, an unknown scene or factor, or a scene that shows none
-            of the factors.
-    """
-
-    n_tasks: int = 8
-    n_way: int = 2
-    n_shot: tuple[int, ...] | int = 5
-    n_query: int = 5
-    shape: tuple[int, int, int] = (32, 32, 32)
-    scenes: tuple[str, ...] = ALL_SCENES
-    factors: tuple[str, ...] = ALL_FACTORS
-    n_class_factors: tuple[int, int] = (1, 3)
-    separation: tuple[float, float] = (1.5, 4.0)
-    label_noise: tuple[float, float] = (0.0, 0.0)
-    imbalance: float = 0.0
-    shapes: Int[Tensor, "map x y z"] | None = None
-
-    def __post_init__(self) -> None:
-        _check(self)
-        for name in self.scenes:
-            usable_factors(scene_of(name), self.factors)
-
-    @property
-    def shots(self) -> tuple[int, ...]:
-        """The numbers of support cases of a class to draw from."""
-        return (self.n_shot,) if isinstance(self.n_shot, int) else self.n_shot
-
-    @property
-    def n_support(self) -> int:
-        """Support rows of a task, padding included."""
-        return self.n_way * max(self.shots)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,8 +93,9 @@ def sample_tasks(
     n_cases = len(designs[0].labels)
     image = torch.zeros(plan.n_tasks * n_cases, *plan.shape, device=dice.device)
     roi, spacing = torch.zeros_like(image), torch.ones(len(image), 3, device=dice.device)
+    maps = None if plan.shapes is None else LabelMaps.of(plan.shapes, plan.shape, dice.device)
     for name in dict.fromkeys(d.scene for d in designs):
-        for rows, made in _render_scene(name, designs, plan, dice):
+        for rows, made in _render_scene(name, designs, plan, dice, maps):
             image[rows], roi[rows], spacing[rows] = made.image, made.roi, made.spacing
     latents = torch.stack([d.latents for d in designs], dim=1)
     return SyntheticTasks(
@@ -161,7 +113,7 @@ def sample_tasks(
 
 
 def _render_scene(
-    name: str, designs: list[Design], plan: TaskPlan, dice: Dice
+    name: str, designs: list[Design], plan: TaskPlan, dice: Dice, maps: LabelMaps | None
 ) -> list[tuple[Tensor, Rendered]]:
     """The cases of all tasks of one scene, in chunks; padding is left out."""
     n_cases = len(designs[0].labels)
@@ -181,7 +133,8 @@ def _render_scene(
     for start in range(0, len(row), size):
         some = slice(start, start + size)
         factors = dict(zip(ALL_FACTORS, where[:, some], strict=True))
-        made.append((row[some], render(scene_of(name), factors, style[some], plan.shape, dice)))
+        rendered = render(scene_of(name), factors, style[some], plan.shape, dice, maps)
+        made.append((row[some], rendered))
     return made
 
 
@@ -205,27 +158,3 @@ def _design(plan: TaskPlan, dice: Dice) -> Design:
     given = torch.where(there, given, -1)
     style = dice.uniform(0, 1, N_STYLES)
     return Design(scene, chosen, labels, given, latents, position(scaled), style)
-
-
-def _check(plan: TaskPlan) -> None:
-    """Numbers that make no task."""
-    low, high = plan.n_class_factors
-    wrong = {
-        "n_tasks must be at least 1": plan.n_tasks < 1,
-        "n_way must be at least 2": plan.n_way < 2,
-        "n_shot must be at least 1": min(plan.shots, default=0) < 1,
-        "n_query must be at least 1": plan.n_query < 1,
-        "each side of the shape must have at least 8 voxels": min(plan.shape) < 8,
-        "scenes must not be empty": not plan.scenes,
-        "n_class_factors must be two numbers from 1, in order": not 1 <= low <= high,
-        "separation must be two positive numbers, in order": not _ordered(plan.separation, 1e-6),
-        "label_noise must be two shares below ½, in order": not _ordered(plan.label_noise, 0, 0.5),
-        "imbalance must lie in 0 … 1": not 0 <= plan.imbalance <= 1,
-    }
-    for what, is_wrong in wrong.items():
-        if is_wrong:
-            raise EpisodeError(what, why=f"The plan is {plan}", todo="Change the plan of the tasks")
-
-
-def _ordered(pair: tuple[float, float], least: float, most: float = float("inf")) -> bool:
-    return least <= pair[0] <= pair[1] <= most

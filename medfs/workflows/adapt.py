@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from medfs.calibration.performance import leave_pair_out_auroc
 from medfs.export.model_folder import ModelContent, write_model
 from medfs.storage.files import check_new
@@ -80,7 +82,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         [str(d.case.label) for d in done],
         [d.case.patient_id for d in done],
     )
-    with single_thread():
+    with single_thread(), torch.no_grad():
         calibrated = fit(support, mapper, request.mapper, request.seed)
         performance = leave_pair_out_auroc(support, mapper, request.seed)
 

@@ -22,6 +22,7 @@ from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
 from medfs.scans.files.names import printable
 from medfs.storage.tensors import TensorCache
+from medfs.workflows.facts import ScanFacts, scan_facts
 from medfs.workflows.sources import Digest, ScanSource
 from medfs.workflows.threads import single_thread
 
@@ -66,15 +67,15 @@ class Embedded:
     """Features of one case (one row per block) and how they came about.
 
     `notes` say what was done to the scan; `remarks`, what was left out of its files: they may hold
-    file names. `extent_mm` is the size of the scan's field of view, `digest` the hash of its bytes,
-    `origin` where the volume came from, without a name of anything.
+    file names. `facts` are known without looking at the tissue, `digest` is the hash of the scan's
+    bytes, `origin` where the volume came from, without a name of anything.
     """
 
     case: Case
     features: Features
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
-    extent_mm: tuple[float, float, float]
+    facts: ScanFacts
     digest: Digest
     origin: Mapping[str, Any]
 
@@ -120,15 +121,16 @@ class _Prepared:
     patch: Patch
     notes: tuple[str, ...]
     remarks: tuple[str, ...]
-    extent_mm: tuple[float, float, float]
+    facts: ScanFacts
     origin: Mapping[str, Any]
 
 
 def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | Failed:
     try:
         digest = source.digest()
-        if (known := embedder.cache.get(embedder.key(digest))) is not None:
-            return _from_cache(source.case, digest, known)
+        stored = embedder.cache.get(embedder.key(digest))
+        if stored is not None and (known := _from_cache(source.case, digest, stored)) is not None:
+            return known
         volume, mask = source.load()
         check(volume, embedder.preset)
         if embedder.field_mm is not None:
@@ -136,7 +138,8 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
         else:
             patch = make_patch(volume, mask, embedder.preset)
         told, origin = _remarks(volume.provenance), volume.provenance.nameless()
-        return _Prepared(source.case, digest, patch, patch.notes, told, volume.extent, origin)
+        facts = scan_facts(volume, mask, patch)
+        return _Prepared(source.case, digest, patch, patch.notes, told, facts, origin)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))
 
@@ -159,15 +162,8 @@ def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embe
             "features could not be computed", case=prepared.case.case_id, why=str(error)
         )
         return Failed(prepared.case, why)
-    done = Embedded(
-        prepared.case,
-        features,
-        prepared.notes,
-        prepared.remarks,
-        prepared.extent_mm,
-        prepared.digest,
-        prepared.origin,
-    )
+    p = prepared
+    done = Embedded(p.case, features, p.notes, p.remarks, p.facts, p.digest, p.origin)
     embedder.cache.put(embedder.key(prepared.digest), _to_cache(done))
     return done
 
@@ -176,8 +172,8 @@ def _to_cache(done: Embedded) -> dict[str, Tensor]:
     known = {
         "notes": done.notes,
         "remarks": done.remarks,
-        "extent_mm": done.extent_mm,
         "origin": done.origin,
+        **done.facts.plain(),
     }
     facts = json.dumps(known).encode()
     blocks = {f"block.{name}": block for name, block in done.features.blocks.items()}
@@ -186,13 +182,17 @@ def _to_cache(done: Embedded) -> dict[str, Tensor]:
     return {"facts": _bytes(facts), "order": _bytes(order), **blocks}
 
 
-def _from_cache(case: Case, digest: Digest, known: dict[str, Tensor]) -> Embedded:
-    facts = json.loads(bytes(known["facts"].tolist()))
-    order = json.loads(bytes(known["order"].tolist()))
-    x, y, z = facts["extent_mm"]
-    features = Features({name: known[f"block.{name}"] for name in order})
-    notes, remarks = tuple(facts["notes"]), tuple(facts["remarks"])
-    return Embedded(case, features, notes, remarks, (x, y, z), digest, facts["origin"])
+def _from_cache(case: Case, digest: Digest, stored: dict[str, Tensor]) -> Embedded | None:
+    """What was stored; None if anything is missing, as in the entry of another version."""
+    try:
+        known = json.loads(bytes(stored["facts"].tolist()))
+        order = json.loads(bytes(stored["order"].tolist()))
+        features = Features({name: stored[f"block.{name}"] for name in order})
+        notes, remarks = tuple(known["notes"]), tuple(known["remarks"])
+        facts = ScanFacts.from_plain(known)
+        return Embedded(case, features, notes, remarks, facts, digest, known["origin"])
+    except (KeyError, TypeError, ValueError, UserError):
+        return None
 
 
 def _bytes(content: bytes) -> Tensor:

@@ -1,35 +1,42 @@
-"""Many few-shot episodes of a cohort → how good and how honest a mapper is on it."""
+"""Many few-shot episodes of a cohort → how good and how honest mappers are on it.
 
-import time
-from collections.abc import Callable, Sequence
+`results.json`, schema version 2:
+
+- `seed`, `medfs`, `classes` by task, `components` (features; by task what was decided and counted);
+- `results`: per task, shot count and mapper the metrics of `EpisodeSummary`, or `error`;
+- `comparisons`: per task, shot count and pair of mappers the paired differences of `compare`;
+- `audits`: per task and shot count `shortcuts` (`audit_shortcuts`), `same_in_every_case` (shortcuts
+  that tell nothing here) and `permuted_labels` by mapper (`audit_permuted`);
+- `verdicts`: per task and mapper what the audits mean (`verdicts`).
+
+The last two are empty if no audits were asked for.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from medfs.core.episodes import Episode, SupportSet
-from medfs.core.errors import EpisodeError, FieldError
-from medfs.core.features import Features
-from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
+from medfs.core.errors import FieldError
+from medfs.core.features import Encoder
+from medfs.core.mapping import Mapper
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
+from medfs.workflows.bench import Bench
 from medfs.workflows.components import Weights, build_encoders, build_mapper, choose_device
-from medfs.workflows.fit import fit, support_set
 from medfs.workflows.tasks import (
     EpisodePlan,
-    Shots,
     Task,
     TaskFeatures,
     cohort_task,
     embed_task,
     frozen_tasks,
 )
-from medfs.workflows.threads import single_thread
+from medfs.workflows.verdicts import verdicts
 
-SCHEMA_VERSION = 1
-_SHORTCUT_MAPPER = "ridge"
+SCHEMA_VERSION = 2
+_LISTS = ("results", "comparisons", "audits")
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class EvaluateRequest:
     device: str = "auto"
     asked: Asked = field(default_factory=Asked)
     use_cache: bool = True
+    audits: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,37 +85,25 @@ def evaluate(
     Raises:
         UserError: what cannot be used, and why.
     """
-    device = choose_device(request.device)
-    encoders = build_encoders(request.features, request.weights, device)
-    mappers = {name: build_mapper(name, encoders) for name in request.mappers}
-    cache = TensorCache.default() if request.use_cache else TensorCache(None)
-    rows: list[dict[str, Any]] = []
+    encoders = build_encoders(request.features, request.weights, choose_device(request.device))
+    mappers = _mappers(request, encoders)
     failures: list[str] = []
     described: dict[str, Any] = {}
+    lists: dict[str, list[dict[str, Any]]] = {name: [] for name in _LISTS}
     tasks = _tasks(request)
     for task in tasks:
         progress(f"{task.name}: reading {len(task.cohort.cases)} cases")
-        known = embed_task(
-            task,
-            encoders,
-            request.preset,
-            device,
-            cache,
-            request.use_masks,
-            request.field_mm,
-            request.asked.reading,
-        )
+        known = _embed(task, encoders, request)
         failures += [
             f"{task.name}: {f.error}" for f in known.failed if not isinstance(f.error, FieldError)
         ]
         described[task.name] = _describe(task, known)
         if too_small := described[task.name]["cases_smaller_than_field"]:
             progress(f"{task.name}: {too_small} scan(s) left out: smaller than the field")
+        bench = Bench(task, known, mappers, request.seed, request.audits, progress)
         for shots in task.episodes(known.usable):
-            for name, mapper in mappers.items():
-                progress(f"{task.name}: {shots.n_shot} shots, {name}")
-                judge = Judge(task.class_names, known, mapper, name, request.seed)
-                rows.append(_row(task, shots, judge, request))
+            for name, rows in bench.judge(shots).items():
+                lists[name] += rows
     results = {
         "schema_version": SCHEMA_VERSION,
         "medfs": version("medfs"),
@@ -118,9 +114,15 @@ def evaluate(
             "calibrator": "temperature",
             "tasks": described,
         },
-        "results": rows,
+        **lists,
+        "verdicts": _verdicts(lists, request),
     }
     return EvaluateResult(results, tuple(failures))
+
+
+def _mappers(request: EvaluateRequest, encoders: tuple[Encoder, ...]) -> dict[str, Mapper]:
+    """The mappers by what the user calls them, in that order."""
+    return {name: build_mapper(name, encoders) for name in request.mappers}
 
 
 def _tasks(request: EvaluateRequest) -> list[Task]:
@@ -134,6 +136,19 @@ def _tasks(request: EvaluateRequest) -> list[Task]:
             request.asked,
         )
     ]
+
+
+def _embed(task: Task, encoders: tuple[Encoder, ...], request: EvaluateRequest) -> TaskFeatures:
+    return embed_task(
+        task,
+        encoders,
+        request.preset,
+        choose_device(request.device),
+        TensorCache.default() if request.use_cache else TensorCache(None),
+        request.use_masks,
+        request.field_mm,
+        request.asked.reading,
+    )
 
 
 def _describe(task: Task, known: TaskFeatures) -> dict[str, Any]:
@@ -150,71 +165,9 @@ def _describe(task: Task, known: TaskFeatures) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Judge:
-    """Adapts to an episode's support and predicts its queries."""
-
-    class_names: tuple[str, ...]
-    known: TaskFeatures
-    mapper: Any
-    mapper_name: str
-    seed: int
-
-    def __call__(
-        self, number: int, episode: Episode, features: dict[str, Features]
-    ) -> EpisodeOutcome:
-        support = self._support(episode, features)
-        calibrated = fit(support, self.mapper, self.mapper_name, self.seed + number)
-        query = [(case, name) for name in self.class_names for case in episode.query[name]]
-        stacked = Features.stack([features[case] for case, _ in query])
-        return EpisodeOutcome(
-            calibrated.predict_proba(stacked).double().numpy(),
-            np.array([self.class_names.index(name) for _, name in query]),
-            np.array([self.known.patient_of[case] for case, _ in query]),
-        )
-
-    def _support(self, episode: Episode, features: dict[str, Features]) -> SupportSet:
-        cases = [(case, name) for name in self.class_names for case in episode.support[name]]
-        return support_set(
-            [features[case] for case, _ in cases],
-            [name for _, name in cases],
-            [self.known.patient_of[case] for case, _ in cases],
-        )
-
-
-def _row(task: Task, shots: Shots, judge: Judge, request: EvaluateRequest) -> dict[str, Any]:
-    head = {"task": task.name, "shots": shots.n_shot, "mapper": judge.mapper_name}
-    if shots.error is not None:
-        return {**head, "episodes": 0, "error": shots.error}
-    started = time.perf_counter()
-    summary = _summary(judge, shots.drawn, judge.known.features, request.seed)
-    row = {
-        **head,
-        "episodes": len(shots.drawn),
-        "episodes_skipped": shots.skipped,
-        "cases_dropped": shots.dropped,
-        **summary.as_dict(),
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    if not request.use_masks:
-        # Crops made around a finding leak its size through their field of view.
-        plain = Judge(
-            task.class_names,
-            judge.known,
-            build_mapper(_SHORTCUT_MAPPER, ()),
-            _SHORTCUT_MAPPER,
-            request.seed,
-        )
-        shortcut = _summary(plain, shots.drawn, judge.known.extents, request.seed)
-        row["shortcut_extent_only"] = {"auroc": shortcut.as_dict()["auroc"]}
-    return row
-
-
-def _summary(
-    judge: Judge, episodes: Sequence[Episode], features: dict[str, Features], seed: int
-) -> EpisodeSummary:
-    with single_thread():
-        outcomes = [judge(i, episode, features) for i, episode in enumerate(episodes)]
-    if not outcomes:
-        raise EpisodeError("no episode is left to judge")
-    return summarize_episodes(outcomes, seed=seed)
+def _verdicts(
+    lists: Mapping[str, list[dict[str, Any]]], request: EvaluateRequest
+) -> list[dict[str, Any]]:
+    if not request.audits:
+        return []
+    return verdicts(lists["results"], lists["audits"], " + ".join(request.features))

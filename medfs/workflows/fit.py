@@ -13,6 +13,7 @@ from medfs.core.features import Features
 from medfs.core.mapping import Mapper
 
 
+@torch.no_grad()
 def fit(support: SupportSet, mapper: Mapper, mapper_name: str, seed: int) -> CalibratedClassifier:
     """θ = M_φ(S), with a temperature from logits of cases that were held out."""
     classifier = mapper(support)

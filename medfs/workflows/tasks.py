@@ -21,6 +21,7 @@ from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
 from medfs.workflows.components import choose_preset
 from medfs.workflows.embed import Embedder, Failed, embed_all
+from medfs.workflows.facts import ScanFacts
 from medfs.workflows.screening import (
     masks_of_all_or_none,
     need_two_classes,
@@ -67,11 +68,11 @@ class Task:
 class TaskFeatures:
     """Features by case id, and what was decided to get them.
 
-    `extents` holds the log size of each scan's field of view (mm): the shortcut to watch for.
+    `facts` are what each scan tells without its tissue: what shortcuts are made of.
     """
 
     features: dict[str, Features]
-    extents: dict[str, Features]
+    facts: dict[str, ScanFacts]
     usable: Cohort
     patient_of: dict[str, str]
     failed: tuple[Failed, ...]
@@ -135,7 +136,7 @@ def embed_task(
     refuse_copies_in_two_classes(done)
     return TaskFeatures(
         features={d.case.case_id: d.features for d in done},
-        extents={d.case.case_id: _extent(d.extent_mm) for d in done},
+        facts={d.case.case_id: d.facts for d in done},
         usable=task.cohort.without({f.case.case_id for f in failed}),
         patient_of={c.case_id: c.patient_id for c in task.cohort.cases},
         failed=tuple(failed),
@@ -178,10 +179,6 @@ def _available(cohort: Cohort, task: FrozenTask) -> list[Shots]:
         lost = dropped.support + dropped.query
         restricted.append(Shots(n_shot, kept, dropped.episodes, lost, error))
     return restricted
-
-
-def _extent(extent_mm: tuple[float, float, float]) -> Features:
-    return Features({"extent": torch.tensor([extent_mm]).log()})
 
 
 def _region(use_masks: bool, field_mm: tuple[float, ...] | None, preset: Preset) -> str:

@@ -1,7 +1,15 @@
 """Results in plain words, for people who read a terminal."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
+
+from medfs.workflows.tables import Block, blocks
+
+COLUMNS, GAP = 100, "  "
+# The column that holds names, some of which are long: trained mappers are called NAME=FILE.
+NAMES = 1
 
 
 def in_words(report: Mapping[str, Any]) -> str:
@@ -28,25 +36,30 @@ def _ranking(performance: Mapping[str, Any] | None) -> str:
 
 
 def results_table(results: Mapping[str, Any]) -> str:
-    """One line per task, shot count and mapper."""
-    head = ("task", "shots", "mapper", "AUROC (95 % over patients)", "NLL", "ECE (floor)")
-    return _aligned([head, *(_line(row) for row in results["results"])])
+    """What `medfs evaluate` found, as plain text of at most 100 columns."""
+    return "\n\n".join(_plain(block) for block in blocks(results))
 
 
-def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
-    head = (row["task"], str(row["shots"]), row["mapper"])
-    if "error" in row:
-        return (*head, row["error"], "", "")
-    auroc = row["auroc"]
-    shown = f"{auroc['mean']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f})"
-    if "shortcut_extent_only" in row:
-        shortcut = row["shortcut_extent_only"]["auroc"]["mean"]
-        shown += f"; field of view alone: {shortcut:.3f}"
-    ece = f"{row['ece']['value']:.3f} ({row['ece']['floor']:.3f})"
-    return (*head, shown, f"{row['nll']['mean']:.3f}", ece)
+def _plain(block: Block) -> str:
+    lines = _wrapped(block.title)
+    if block.rows:
+        lines += _aligned([block.head, *block.rows])
+    return "\n".join([*lines, *(line for note in block.notes for line in _wrapped(note))])
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, COLUMNS, break_on_hyphens=False) or [""]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side; a name that is too long goes on in the lines below."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    others = sum(widths) - widths[NAMES] + len(GAP) * (len(widths) - 1)
+    widths[NAMES] = min(widths[NAMES], COLUMNS - others)
+    lines = []
+    for row in rows:
+        cells = [textwrap.wrap(c, w) or [""] for c, w in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
+            lines.append(GAP.join(padded).rstrip())
+    return lines

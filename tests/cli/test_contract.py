@@ -157,7 +157,7 @@ def test_results_have_the_schema(medfs, support, out):
     assert done.code == 0, done.err
     results = json.loads(done.out)
     assert results == json.loads(out.read_text())
-    assert (results["schema_version"], results["seed"]) == (1, 0)
+    assert (results["schema_version"], results["seed"]) == (2, 0)
     assert results["classes"] == {"cases": ["smooth", "spiculated"]}
     assert results["components"]["features"]
     asked = [(r["task"], r["shots"], r["mapper"]) for r in results["results"]]

@@ -3,7 +3,10 @@
 import gzip
 import json
 
+import numpy as np
 import pytest
+
+from medfs.scans.write import write_nifti
 
 SMALL = ("--queries", 1, "--episodes", 2)
 
@@ -31,8 +34,8 @@ def test_a_fixed_field_counts_small_scans_and_shows_the_shortcut(medfs, support,
     assert done.code == 0, done.err
     results = json.loads(out.read_text())
     assert "20 × 20 × 5 mm" in results["components"]["tasks"]["cases"]["region"]
-    assert 0 <= results["results"][0]["shortcut_extent_only"]["auroc"]["mean"] <= 1
-    assert "field of view alone" in done.err
+    assert 0 <= results["audits"][0]["shortcuts"]["extent"]["auroc"]["mean"] <= 1
+    assert "field of view" in done.err
 
 
 def test_scans_smaller_than_the_field_are_left_out_and_counted(medfs, support, simulated, out):
@@ -50,6 +53,83 @@ def test_scans_smaller_than_the_field_are_left_out_and_counted(medfs, support, s
 def test_a_field_that_no_scan_fills(refused, support):
     asked = ("--no-masks", "--field", "900,900,900")
     assert "no case could be used" in refused(3, "evaluate", "--cohort", support, *asked)
+
+
+@pytest.fixture
+def rewrite(tmp_path, simulated):
+    """The simulated cases with the voxel spacing that a function of the label says."""
+
+    def write(spacing):
+        for i, case in enumerate(simulated[:8]):
+            affine = np.diag([*spacing(case.label), 1.0])
+            place = tmp_path / "planted" / case.label / f"case-{i}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_nifti(place.with_suffix(".nii.gz"), case.voxels, affine, "int16")
+            mask = place.with_name(f"{place.name}_mask.nii.gz")
+            write_nifti(mask, case.mask, affine, "uint8")
+        return tmp_path / "planted"
+
+    return write
+
+
+COMPARE = ("--mapper", "ridge,prototype", "--shots", 1, "--queries", 2, "--episodes", 20)
+
+
+def test_mappers_are_compared_in_pairs(medfs, support, out):
+    done = medfs("evaluate", "--cohort", support, *COMPARE, "--out", out)
+    assert done.code == 0, done.err
+    results = json.loads(out.read_text())
+    assert results["schema_version"] == 2
+    by_mapper = {row["mapper"]: row for row in results["results"]}
+    (pair,) = results["comparisons"]
+    assert (pair["first"], pair["second"], pair["shots"]) == ("ridge", "prototype", 1)
+    for metric in ("auroc", "nll", "balanced_accuracy"):
+        one, other = (by_mapper[name][metric]["mean"] for name in ("ridge", "prototype"))
+        assert pair[metric]["mean"] == pytest.approx(one - other)
+        assert pair["clearly_better"][metric] in (None, "ridge", "prototype")
+    assert "Δ AUROC to the first" in done.err
+
+
+def test_a_spacing_that_gives_the_class_away_is_said(medfs, rewrite, out):
+    cohort = rewrite(lambda label: (0.7, 0.7, 1.5 if label == "smooth" else 2.0))
+    done = medfs("evaluate", "--cohort", cohort, *COMPARE, "--out", out)
+    assert done.code == 0, done.err
+    results = json.loads(out.read_text())
+    (audit,) = results["audits"]
+    assert audit["shortcuts"]["spacing"]["auroc"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    for verdict in results["verdicts"]:
+        assert "spacing" in verdict["not_beaten"]["1"]
+    assert "does not beat it" in " ".join(done.err.split())
+
+
+def test_what_is_the_same_in_every_case_tells_nothing(medfs, rewrite, out):
+    cohort = rewrite(lambda label: (0.7, 0.7, 2.0))
+    done = medfs("evaluate", "--cohort", cohort, *COMPARE, "--out", out)
+    (audit,) = json.loads(out.read_text())["audits"]
+    assert "spacing" in audit["same_in_every_case"]
+    assert "spacing" not in audit["shortcuts"]
+    assert "The same in every case, tells nothing: voxel spacing" in " ".join(done.err.split())
+    for seen in audit["permuted_labels"].values():
+        assert seen["at_chance"]
+
+
+def test_audits_can_be_left_out(medfs, support, out):
+    done = medfs("evaluate", "--cohort", support, *COMPARE, "--no-audits", "--out", out, "--json")
+    results = json.loads(done.out)
+    assert results == json.loads(out.read_text())
+    assert results["audits"] == results["verdicts"] == []
+    assert len(results["comparisons"]) == 1
+    assert "looking at the tissue" not in done.err
+
+
+def test_volume_is_audited_with_masks_alone(medfs, support, out):
+    medfs("evaluate", "--cohort", support, "--shots", 1, *SMALL, "--out", out)
+    with_masks = json.loads(out.read_text())["audits"][0]["shortcuts"]
+    again = ("--shots", 1, *SMALL, "--no-masks", "--force")
+    medfs("evaluate", "--cohort", support, *again, "--out", out)
+    without = json.loads(out.read_text())["audits"][0]["shortcuts"]
+    assert "roi_volume" in with_masks
+    assert "roi_volume" not in without
 
 
 @pytest.fixture

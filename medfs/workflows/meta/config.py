@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from medfs.core.errors import ConfigError
 from medfs.storage.configs import read_config
 
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -230,11 +231,12 @@ def _check(config: MetaConfig, where: str) -> None:
 
 
 def _in_words(error: ValidationError, where: str) -> ConfigError:
-    """The first of pydantic's findings."""
-    first = error.errors()[0]
+    """One of pydantic's findings; an unknown key first, since it explains a missing one."""
+    unknown = [e for e in error.errors() if e["type"] in _UNKNOWN]
+    first = (unknown or error.errors())[0]
     place = [str(part) for part in first["loc"]]
     what, key = first["msg"], ".".join(place)
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if unknown:
         near = difflib.get_close_matches(place[-1], _known_keys(), n=1)
         hint = f"; is {near[0]!r} meant?" if near and near[0] != place[-1] else ""
         return ConfigError(f"{key} is no known key{hint}", case=where)
