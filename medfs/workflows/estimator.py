@@ -102,7 +102,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = [f"{code:0{width}d}" for code in codes]
         support = support_set(self._embed(sources), names, [str(p) for p in patients])
         mapper = build_mapper(self.mapper, encoders)
-        with single_thread(), torch.no_grad():
+        with single_thread():
             self.calibrated_ = fit(support, mapper, self.mapper, self.random_state)
         return self
 
