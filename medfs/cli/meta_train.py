@@ -12,6 +12,9 @@ from medfs.cli.console import counter, data, say, warn
 def meta_train(
     config: Annotated[str, typer.Option(help="A shipped configuration by name, or a .yaml file.")],
     out: Annotated[Path, typer.Option(help="Folder for the mapper, report and checkpoint.")],
+    mapper: Annotated[
+        str | None, typer.Option(help="Another mapper in place of the configuration's.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run in --out was stopped.")
     ] = False,
@@ -28,6 +31,8 @@ def meta_train(
     from medfs.workflows.meta.train import meta_train as run
 
     chosen = load_config(config)
+    if mapper is not None:
+        chosen = chosen.with_mapper(mapper)
     request = MetaRequest(chosen, out, resume, device, track, use_cache=not no_cache)
     with counter("encoding tasks") as encoded:
         report = run(request, Listener(encoded, warn, _say_validation))

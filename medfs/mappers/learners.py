@@ -105,7 +105,7 @@ class EndToEndMAML(torch.nn.Module):
     Args:
         encoder: (case, channel, x, y, z) → (case, feature).
         n_features: length of its rows.
-        steps: of the inner loop.
+        steps: of the inner loop, at least 1.
     """
 
     def __init__(self, encoder: torch.nn.Module, n_features: int, steps: int = 3) -> None:
@@ -120,20 +120,37 @@ class EndToEndMAML(torch.nn.Module):
 
     def _one_task(self, support: Tensor, members: Tensor, query: Tensor) -> Tensor:
         def logits(parameters: dict[str, Tensor], images: Tensor) -> Tensor:
-            head = LinearHead(parameters["head.weight"], parameters["head.bias"])
-            return head(self._features(parameters, images))
+            return _linear(parameters, self._features(parameters, images))
 
         def loss(parameters: dict[str, Tensor]) -> Tensor:
             return support_loss(logits(parameters, support), members)
 
+        first = self._first_step(support, members)
+        return logits(descend(loss, first, self.log_rate.exp(), self.steps - 1), query)
+
+    def _first_step(self, support: Tensor, members: Tensor) -> dict[str, Tensor]:
+        """The head starts at the prototypes; they and the first loss share one pass."""
         start: dict[str, Tensor] = dict(self.encoder.named_parameters(prefix="encoder"))
-        x = self._features(start, support)
-        head = prototype_start(x, members, self.log_scale.exp())
-        start |= {f"head.{name}": p for name, p in head.items()}
-        return logits(descend(loss, start, self.log_rate.exp(), self.steps), query)
+        x, pull_back = torch.func.vjp(lambda p: self._features(p, support), start)  # type: ignore[misc]
+        head = {
+            f"head.{name}": p
+            for name, p in prototype_start(x, members, self.log_scale.exp()).items()
+        }
+
+        def loss(of_head: dict[str, Tensor], z: Tensor) -> Tensor:
+            return support_loss(_linear(of_head, z), members)
+
+        of_head, of_x = torch.func.grad(loss, argnums=(0, 1))(head, x)
+        slope = {**pull_back(of_x)[0], **of_head}
+        return {n: p - self.log_rate.exp() * slope[n] for n, p in {**start, **head}.items()}
 
     def _features(self, parameters: dict[str, Tensor], images: Tensor) -> Tensor:
         own = {
             n.removeprefix("encoder."): p for n, p in parameters.items() if n.startswith("encoder.")
         }
+        images = images.contiguous(memory_format=torch.channels_last_3d)
         return torch.func.functional_call(self.encoder, own, (images,))
+
+
+def _linear(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+    return LinearHead(parameters["head.weight"], parameters["head.bias"])(x)

@@ -15,8 +15,9 @@ from torch import Tensor
 from medfs.synthesis.dice import Dice
 from medfs.synthesis.space import Fields, Space
 
-# Entries along a side of a hemisphere's table: some 4 degrees apart.
-TABLE = 28
+# Entries along a side of a hemisphere's table: some 5 degrees apart.
+TABLE = 24
+_HALF_ROOT = 0.5**0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,9 +36,12 @@ class Bumps:
 
     def radius(self, directions: Float[Tensor, "point 3"]) -> Float[Tensor, "case point"]:
         """R of each case, scaled such that its cube has mean one; at least ¼."""
-        offset = -self.sharpness[..., None]
-        exponent = torch.matmul(self.direction * self.sharpness[..., None], directions.T)
-        raised = torch.bmm(self.height[:, None], exponent.add_(offset).exp_())[:, 0]
+        # κ (u·d − 1) as one product of four numbers.
+        terms = torch.cat([self.direction, torch.full_like(self.height, -1)[..., None]], dim=2)
+        ones = torch.ones_like(directions[:, :1])
+        both = torch.cat([directions, ones], dim=1)
+        exponent = torch.matmul(terms * self.sharpness[..., None], both.T)
+        raised = torch.bmm(self.height[:, None], exponent.exp_())[:, 0]
         relative = raised.add_(1).clamp_min_(0.25)
         return relative / relative.pow(3).mean(dim=1, keepdim=True) ** (1 / 3)
 
@@ -127,21 +131,22 @@ def _part(
     shift = -torch.einsum("nij,nj->ni", faces, centre)
     inside = space.only(rows)
     a, b, z = (inside.along(faces[:, i], shift[:, i]) for i in range(3))
-    distance = (a * a).addcmul_(b, b).mul_(0.5).addcmul_(z, z).sqrt_()
+    # x² + y² = (a² + b²) / 2
+    distance = (a * a).addcmul_(b, b).addcmul_(z, z, value=2).sqrt_()
     if table is None:
-        return distance.neg_().add_(radius)
-    return _look_up(table[rows], a, b, z).mul_(radius).sub_(distance)
+        return distance.mul_(-_HALF_ROOT).add_(radius)
+    return _look_up(table[rows], a, b, z).mul_(radius).sub_(distance, alpha=_HALF_ROOT)
 
 
 def _look_up(table: Float[Tensor, "case entry"], a: Fields, b: Fields, z: Fields) -> Fields:
     """R in the direction with z and a, b = x ± y, all of which are overwritten."""
-    norm = torch.maximum(a.abs(), b.abs()).add_(z.abs()).clamp_min_(1e-6)
-    half = TABLE / 2
-    row = a.div_(norm).mul_(half).add_(half).clamp_max_(TABLE - 1).floor_()
-    column = b.div_(norm).mul_(half).add_(half).clamp_max_(TABLE - 1).floor_()
-    # Downward directions are in the second half of the table.
-    lower = z.add_(1e-6).sign_().mul_(-(TABLE**2) / 2).add_(TABLE**2 / 2)
-    entry = row.mul_(TABLE).add_(column).add_(lower)
+    # A little more than the norm, lest a / norm reaches one.
+    norm = torch.maximum(a.abs(), b.abs()).add_(z.abs()).add_(1e-6)
+    scale = norm.reciprocal_().mul_(TABLE / 2 * (1 - 1e-5))
+    row = a.mul_(scale).add_(TABLE / 2).floor_()
+    entry = b.mul_(scale).add_(TABLE / 2).add_(row, alpha=TABLE)
+    # Downward directions are in the second half of the table. Truncation drops what b leaves.
+    entry = entry.add_(z.lt_(0), alpha=TABLE**2)
     return torch.gather(table, 1, entry.long().flatten(1)).view(a.shape)
 
 

@@ -74,9 +74,18 @@ class Space:
         x, y, z = (axis * normal[:, a, None] for a, axis in enumerate(self.axes))
         return _outer_sum(x + offset[:, None], y, z)
 
-    def squared(self, centre: Float[Tensor, "case 3"]) -> Fields:
-        """Squared distance from a point, mm²."""
+    def squared(
+        self,
+        centre: Float[Tensor, "case 3"],
+        scale: Float[Tensor, "case"] | None = None,
+        offset: Float[Tensor, "case"] | None = None,
+    ) -> Fields:
+        """Squared distance from a point in mm², times a scale, plus an offset."""
         x, y, z = ((axis - centre[:, a, None]) ** 2 for a, axis in enumerate(self.axes))
+        if scale is not None:
+            x, y, z = (axis * scale[:, None] for axis in (x, y, z))
+        if offset is not None:
+            x = x + offset[:, None]
         return _outer_sum(x, y, z)
 
 

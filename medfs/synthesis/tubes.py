@@ -53,14 +53,15 @@ def depth(capsules: Capsules, space: Space) -> Fields:
 
 def _one(capsules: Capsules, item: int, space: Space) -> Fields:
     start, heading = capsules.start[:, item], capsules.heading[:, item]
-    along = space.along(heading, -(start * heading).sum(dim=1))
-    ends = capsules.length[:, item, None, None, None]
-    nearest = along.clamp_min(0)
-    torch.minimum(nearest, ends, out=nearest)
-    # |p − nearest point|² = |p − start|² − 2 · nearest · along + nearest²
-    squared = space.squared(start).addcmul_(nearest, along.mul_(-2).add_(nearest))
-    radius = capsules.radius[:, item].clamp_min(1e-3)[:, None, None, None]
-    return squared.div_(-2 * radius).add_(radius / 2)
+    radius = capsules.radius[:, item].clamp_min(1e-3)
+    # In units of √2r: |p − nearest|² = |p − start|² − nearest · (2 · along − nearest).
+    unit = (2 * radius).rsqrt()
+    along = space.along(heading * unit[:, None], -(start * heading).sum(dim=1) * unit)
+    ends = (capsules.length[:, item] * unit)[:, None, None, None]
+    nearest = torch.clamp(along, torch.zeros_like(ends), ends)
+    across = torch.sub(nearest, along, alpha=2, out=along)
+    inside = space.squared(start, -1 / (2 * radius), radius / 2)
+    return inside.addcmul_(nearest, across, value=-1)
 
 
 def walk(

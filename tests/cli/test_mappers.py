@@ -126,6 +126,11 @@ def test_meta_train_says_how_it_goes_and_how_to_use_the_result(medfs, tmp_path):
     assert "episodes/s" in done.err
     assert json.loads(done.out) == json.loads((out / "training.json").read_text())
     assert json.loads(done.out)["steps"] == 2
+    other = medfs(
+        "meta-train", "--config", config, "--out", tmp_path / "hyper", "--mapper", "hyper"
+    )
+    assert other.code == 0, other.err
+    assert json.loads((hyper / "training.json").read_text())["config"]["mapper"]["name"] == "hyper"
     again = medfs("meta-train", "--config", config, "--out", out)
     assert again.code == 1
     assert "exists already" in again.err
@@ -133,7 +138,7 @@ def test_meta_train_says_how_it_goes_and_how_to_use_the_result(medfs, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "code", "said"),
-    [("nothing", 2, "gaussian-prototype"), ("broken.yaml", 3, "'loop'")],
+    [("nothing", 2, "gaussian"), ("broken.yaml", 3, "'loop'")],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(
     name, code, said, medfs, tmp_path, monkeypatch

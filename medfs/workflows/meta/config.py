@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -177,6 +177,10 @@ class MetaConfig:
     optimiser: Optimiser = Field(default_factory=Optimiser)
     loop: Loop = Field(default_factory=Loop)
     seed: Annotated[int, Field(ge=0)] = 0
+
+    def with_mapper(self, name: str) -> "MetaConfig":
+        """The same recipe for another mapper."""
+        return replace(self, mapper=replace(self.mapper, name=name))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON holds it."""
