@@ -9,11 +9,11 @@ are many.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from medfs.synthesis.dice import Dice
-from medfs.synthesis.space import Fields, Space
+from medfs.synthesis.space import Fields, Space, present
 
 # Entries along a side of a hemisphere's table: some 5 degrees apart.
 TABLE = 24
@@ -105,19 +105,11 @@ def depth(blobs: Blobs, space: Space) -> Fields:
     table = None if blobs.bumps is None else blobs.bumps.radius(_table(space.spacing.device))
     deepest = _part(blobs, 0, slice(None), table, space)
     for part in range(1, blobs.radius.shape[1]):
-        rows = _rows(blobs.radius[:, part] > 0)
+        rows = present(blobs.radius[:, part] > 0)
         if rows is not None:
             found = _part(blobs, part, rows, table, space)
             deepest[rows] = torch.maximum(deepest[rows], found)
     return deepest
-
-
-def _rows(there: Bool[Tensor, "case"]) -> Tensor | slice | None:
-    """Where True: None if nowhere; a slice, which copies nothing, if all at the front."""
-    count = int(there.sum())
-    if count == 0:
-        return None
-    return slice(0, count) if bool(there[:count].all()) else there
 
 
 def _part(

@@ -121,7 +121,8 @@ def _finding(
     amplitude = between(positions["texture_amplitude"], *modality.texture)
     found.mul_(amplitude[:, None, None, None])
     if modality.rim:
-        height = between(positions["rim"], 0.0, modality.rim)[:, None, None, None]
+        # Most have a faint one unless it defines the class.
+        height = between(positions["rim"], 0.0, modality.rim, power=2)[:, None, None, None]
         deepest = region.depth.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-3)
         # A step between shell and core, about a third of the way to the middle.
         core = (region.depth / deepest).sub_(0.2).mul_(4).clamp_(0, 1)

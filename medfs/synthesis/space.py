@@ -8,7 +8,7 @@ voxels, and each case may have its own spacing and its own kernel.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 Fields = Float[Tensor, "case x y z"]
@@ -87,6 +87,14 @@ class Space:
         if offset is not None:
             x = x + offset[:, None]
         return _outer_sum(x, y, z)
+
+
+def present(there: Bool[Tensor, "case"]) -> Tensor | slice | None:
+    """Where True: None if nowhere; a slice, which copies nothing, if all at the front."""
+    count = int(there.sum())
+    if count == 0:
+        return None
+    return slice(0, count) if bool(there[:count].all()) else there
 
 
 def _outer_sum(

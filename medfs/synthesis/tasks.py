@@ -126,7 +126,8 @@ def _render_scene(
             styles.append(design.style.expand(len(there), -1))
     where = torch.cat(positions, dim=1)
     # Cases with many parts are made together, which is cheaper.
-    order = where[ALL_FACTORS.index("count")].argsort(descending=True, stable=True)
+    parts = "branches" if scene_of(name).structure == "vessel" else "count"
+    order = where[ALL_FACTORS.index(parts)].argsort(descending=True, stable=True)
     row, where, style = torch.cat(rows)[order], where[:, order], torch.cat(styles)[order]
     size = max(1, CHUNK_VOXELS // (plan.shape[0] * plan.shape[1] * plan.shape[2]))
     made = []

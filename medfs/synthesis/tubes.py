@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from medfs.synthesis.dice import Dice
-from medfs.synthesis.space import Fields, Space
+from medfs.synthesis.space import Fields, Space, present
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,24 +40,31 @@ def join(*parts: Capsules) -> Capsules:
 def depth(capsules: Capsules, space: Space) -> Fields:
     """How deep each voxel lies in the deepest capsule, mm; exact on the surface, negative outside.
 
-    (r² − d²) / 2r needs no root of the distance d from the axis.
+    (r² − d²) / 2r needs no root of the distance d from the axis. Every case has the first capsule;
+    cheapest where cases with many come first.
     """
-    deepest: Fields | None = None
-    for item in range(capsules.radius.shape[1]):
-        found = _one(capsules, item, space)
-        deepest = found if deepest is None else torch.maximum(deepest, found, out=deepest)
-    if deepest is None:
-        return torch.full((len(space), *space.shape), -1e4, device=space.spacing.device)
+    deepest = _one(capsules, 0, slice(None), space)
+    for item in range(1, capsules.radius.shape[1]):
+        rows = present(capsules.radius[:, item] > 0)
+        if rows is not None:
+            found = _one(capsules, item, rows, space)
+            if isinstance(rows, slice):
+                torch.maximum(deepest[rows], found, out=deepest[rows])
+            else:
+                deepest[rows] = torch.maximum(deepest[rows], found)
     return deepest
 
 
-def _one(capsules: Capsules, item: int, space: Space) -> Fields:
-    start, heading = capsules.start[:, item], capsules.heading[:, item]
-    radius = capsules.radius[:, item].clamp_min(1e-3)
+def _one(
+    capsules: Capsules, item: int, rows: Tensor | slice, among: Space
+) -> Float[Tensor, "some x y z"]:
+    space = among.only(rows)
+    start, heading = capsules.start[rows, item], capsules.heading[rows, item]
+    radius = capsules.radius[rows, item].clamp_min(1e-3)
     # In units of √2r: |p − nearest|² = |p − start|² − nearest · (2 · along − nearest).
     unit = (2 * radius).rsqrt()
     along = space.along(heading * unit[:, None], -(start * heading).sum(dim=1) * unit)
-    ends = (capsules.length[:, item] * unit)[:, None, None, None]
+    ends = (capsules.length[rows, item] * unit)[:, None, None, None]
     nearest = torch.clamp(along, torch.zeros_like(ends), ends)
     across = torch.sub(nearest, along, alpha=2, out=along)
     inside = space.squared(start, -1 / (2 * radius), radius / 2)
