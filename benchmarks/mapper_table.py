@@ -64,7 +64,7 @@ def _table(task: str, results: dict[str, Any], specs: dict[str, str]) -> str:
                     # The default is what all others are compared with.
                     "" if gap is None else _difference(gap),
                     f"{row['nll']['mean']:.3f}",
-                    f"{row['ece'] - row['ece_floor']:.3f}",
+                    f"{row['ece']['value'] - row['ece']['floor']:.3f}",
                     f"{row['seconds']:.0f}",
                 )
             )
@@ -74,7 +74,9 @@ def _table(task: str, results: dict[str, Any], specs: dict[str, str]) -> str:
 
 def _difference(gap: dict[str, float]) -> str:
     """Of the mapper of the row to the first one, which the comparison holds the other way round."""
-    return f"{-gap['mean']:+.3f} ({-gap['high']:+.3f} to {-gap['low']:+.3f})"
+    # Adding zero turns −0 into 0.
+    mean, low, high = (round(-gap[key], 3) + 0.0 for key in ("mean", "high", "low"))
+    return f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _trained_on(trained: dict[str, Path]) -> list[str]:

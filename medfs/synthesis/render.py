@@ -64,12 +64,12 @@ def render(
         return Rendered(pure_shape(region.share, roi, dice, space), roi, space.spacing)
     white = dice.noise(n, *shape)
     base = layered(scene.modality, dice, space, maps)
-    tissue = _tissue(scene, scene.modality, positions, style, region, base, white, dice)
-    scan = acquire(tissue, white, scene.modality, scene.field_mm, dice, space)
+    before = tissue(scene, scene.modality, positions, style, region, base, white, dice)
+    scan = acquire(before, white, scene.modality, scene.field_mm, dice, space)
     return Rendered(normalise(scan, scene.modality), roi, space.spacing)
 
 
-def _tissue(
+def tissue(
     scene: Scene,
     modality: Modality,
     positions: Positions,
@@ -78,15 +78,28 @@ def _tissue(
     base: Fields,
     white: Fields,
     dice: Dice,
+    n_vessels: int = 1,
 ) -> Fields:
-    """Intensity of each voxel before the scanner."""
+    """Intensity of each voxel before the scanner.
+
+    Args:
+        scene: kind of task.
+        modality: its volumes.
+        positions: 0 … 1 of every factor.
+        style: what cases of one task share.
+        region: where the finding is.
+        base: the tissue that fills the field.
+        white: standard normal voxels, of which the patterns are made.
+        dice: the surroundings.
+        n_vessels: that cross the field.
+    """
     space, field = region.space, scene.field_mm
     n = len(space)
     # Region and surroundings do not overlap: the same noise serves both.
     grain = pattern(white, dice.uniform(0.012, 0.03, n) * field, space)
     around = base + grain.mul_(dice.uniform(*modality.grain, n)[:, None, None, None])
     around.add_(bodies(modality, field, dice, space))
-    tubes = vessels(field, dice, space)
+    tubes = vessels(field, dice, space, n_vessels)
     around.addcmul_(tubes, torch.full_like(style[:, 0], modality.tubes)[:, None, None, None])
     beyond = wall(_wall_distance(scene, positions, region, dice), dice, space)
     around.lerp_(torch.full_like(beyond[:1], modality.wall), beyond)

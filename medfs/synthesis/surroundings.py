@@ -63,9 +63,14 @@ def bodies(modality: Modality, field_mm: float, dice: Dice, space: Space) -> Fie
     return space.refine(share.mul_(height[:, None, None, None]))
 
 
-def vessels(field_mm: float, dice: Dice, space: Space) -> Fields:
-    """Share of each voxel in a tapering vessel that crosses the field."""
-    n = len(space)
+def vessels(field_mm: float, dice: Dice, space: Space, count: int = 1) -> Fields:
+    """Share of each voxel in tapering vessels that cross the field."""
+    crossing = tubes.join(*(_crossing(field_mm, dice, len(space)) for _ in range(count)))
+    return coverage(tubes.depth(crossing, space), space)
+
+
+def _crossing(field_mm: float, dice: Dice, n: int) -> tubes.Capsules:
+    """A vessel that comes from beyond the field and heads roughly for its middle."""
     start = dice.directions(n) * dice.uniform(0.45, 0.6, n, 1) * field_mm
     aim = 0.2 * field_mm * dice.normal(n, 3) - start
     heading = torch.nn.functional.normalize(aim, dim=1)
@@ -73,10 +78,7 @@ def vessels(field_mm: float, dice: Dice, space: Space) -> Fields:
     points, headings = tubes.walk(start, heading, dice.uniform(0, 0.5, n), step, _TUBES, dice)
     taper = dice.uniform(0.75, 1, n, 1) ** torch.arange(_TUBES, device=dice.device)
     radius = dice.uniform(0.012, 0.045, n, 1) * field_mm * taper
-    lengths = step[:, None].expand(-1, _TUBES)
-    return coverage(
-        tubes.depth(tubes.Capsules(points[:, :-1], headings, lengths, radius), space), space
-    )
+    return tubes.Capsules(points[:, :-1], headings, step[:, None].expand(-1, _TUBES), radius)
 
 
 def wall(distance_mm: Float[Tensor, "case"], dice: Dice, space: Space) -> Fields:

@@ -65,7 +65,7 @@ def _one(
     unit = (2 * radius).rsqrt()
     along = space.along(heading * unit[:, None], -(start * heading).sum(dim=1) * unit)
     ends = (capsules.length[rows, item] * unit)[:, None, None, None]
-    nearest = torch.clamp(along, torch.zeros_like(ends), ends)
+    nearest = torch.minimum(along, ends).clamp_min_(0)
     across = torch.sub(nearest, along, alpha=2, out=along)
     inside = space.squared(start, -1 / (2 * radius), radius / 2)
     return inside.addcmul_(nearest, across, value=-1)
