@@ -4,6 +4,7 @@ import inspect
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from medfs.core.errors import ConfigError
 from medfs.export.mapper_file import MapperFile
@@ -74,27 +75,29 @@ def _settings(config: MetaConfig, factory: Any) -> dict[str, Any]:
 
 
 def to_mapper_file(
-    config: MetaConfig, learner: TrainedLearner, encoders: list[str], training: dict[str, Any]
+    config: MetaConfig,
+    weights: dict[str, Tensor],
+    encoders: list[str],
+    training: dict[str, Any],
 ) -> MapperFile:
     """What `medfs adapt` needs of a trained learner.
 
     Args:
         config: of the run.
-        learner: with the weights to keep.
+        weights: of the learner, by name.
         encoders: identities of the frozen feature extractors; none where one was trained along.
         training: facts of the run.
     """
-    tensors = {name: t.detach().cpu().clone() for name, t in learner.state_dict().items()}
-    per_task = isinstance(learner, EndToEndMAML) or bool(
-        config.mapper.settings.get("film_channels")
-    )
-    if config.encoder is not None and not per_task:
-        encoders = [StageEncoder(tensors).identity]
+    end_to_end = config.encoder is not None
+    # These change the encoder for every task: it is no extractor that could be had alone.
+    per_task = config.mapper.name == "maml" or bool(config.mapper.settings.get("film_channels"))
+    if end_to_end and not per_task:
+        encoders = [StageEncoder(weights).identity]
     return MapperFile(
         config.mapper.name,
         dict(config.mapper.settings),
         tuple(encoders),
-        config.encoder is not None and per_task,
+        end_to_end and per_task,
         training,
-        tensors,
+        {name: t.detach().cpu().clone() for name, t in weights.items()},
     )

@@ -94,7 +94,7 @@ def _update(state: TrainingState, config: MetaConfig) -> None:
 def _validate(
     run: Run, request: MetaRequest, train_loss: Tensor, speed: float, listener: Listener
 ) -> None:
-    """Loss and accuracy of the average on the validation tasks; then a checkpoint."""
+    """Loss and accuracy of the average on the validation tasks; the best so far is written."""
     state = run.state
     loss, accuracy = judge(state.average, run.validation)
     _refuse_infinite(loss, "the validation", state.step, request.out)
@@ -104,10 +104,12 @@ def _validate(
         "loss": loss,
         "accuracy": accuracy,
     }
-    if all(loss < earlier["loss"] for earlier in state.history):
+    better = all(loss < earlier["loss"] for earlier in state.history)
+    state.history.append(entry)
+    if better:
         kept = state.average.module.state_dict()
         state.best = {name: t.detach().clone() for name, t in kept.items()}
-    state.history.append(entry)
+        _write_mapper(run, request)
     write_checkpoint(request.out / CHECKPOINT, state.checkpoint(request.config))
     listener.validated({**entry, "tasks_per_second": speed})
     run.tracker.log(state.step, {**entry, "tasks_per_second": speed})
@@ -128,23 +130,30 @@ def judge(
 
 
 def _finish(run: Run, request: MetaRequest) -> dict[str, Any]:
-    """OUT/mapper.safetensors with the best average, and OUT/training.json."""
-    state, config = run.state, request.config
-    best = min(state.history, key=lambda entry: entry["loss"])
+    """OUT/training.json, and the mapper once more: now it knows how long it was trained."""
     report = {
-        "config": config.to_dict(),
-        "medfs": medfs.__version__,
+        **_write_mapper(run, request),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "steps": state.step,
-        "tasks": state.step * config.loop.tasks,
-        "best": best,
-        "history": state.history,
+        "history": run.state.history,
     }
-    learner = state.learner
-    learner.load_state_dict(state.best)
-    # What the machine adds stays out of the mapper: the same run gives the same bytes.
-    training = {k: report[k] for k in ("config", "medfs", "steps", "tasks", "best")}
-    write_mapper(request.out / MAPPER, to_mapper_file(config, learner, run.encoders, training))
     write_text(request.out / REPORT, to_json(report))
     return report
+
+
+def _write_mapper(run: Run, request: MetaRequest) -> dict[str, Any]:
+    """OUT/mapper.safetensors with the best average.
+
+    What the machine adds stays out of it: the same run gives the same bytes.
+    """
+    state, config = run.state, request.config
+    training = {
+        "config": config.to_dict(),
+        "medfs": medfs.__version__,
+        "steps": state.step,
+        "tasks": state.step * config.loop.tasks,
+        "best": min(state.history, key=lambda entry: entry["loss"]),
+    }
+    mapper = to_mapper_file(config, state.best, run.encoders, training)
+    write_mapper(request.out / MAPPER, mapper)
+    return training

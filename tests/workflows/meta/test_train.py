@@ -63,6 +63,13 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(request_for, config):
         assert (stopped.out / CHECKPOINT).read_bytes() == (whole.out / CHECKPOINT).read_bytes()
 
 
+def test_a_run_that_was_stopped_leaves_its_best_mapper(request_for, config):
+    request = request_for(config())
+    with pytest.raises(Stop):
+        meta_train(request, stop_after(1))
+    assert read_mapper(request.out / MAPPER).training["steps"] == 3
+
+
 def test_another_seed_gives_another_mapper(request_for, config):
     made = []
     for seed in (0, 1):
