@@ -23,7 +23,7 @@ def test_torch_has_an_upper_bound() -> None:
     assert torch == ["torch<2.14,>=2.10"]
 
 
-@pytest.mark.parametrize("kind", ["presets", "calibration"])
+@pytest.mark.parametrize("kind", ["presets", "calibration", "meta-train"])
 def test_shipped_configs_are_those_of_the_source_tree(kind: str) -> None:
     shipped, source = config_folder(kind), ROOT / "configs" / kind
     assert config_names(kind) == tuple(sorted(p.stem for p in source.glob("*.yaml")))
