@@ -23,7 +23,8 @@ from medfs.core.tasks import TaskBatch
 from medfs.features.stages import StageNet
 from medfs.mappers.learners import EndToEndLearner, EndToEndMAML
 from medfs.mappers.prototype import Prototype
-from medfs.synthesis.tasks import TaskPlan, sample_tasks
+from medfs.synthesis.plans import TaskPlan
+from medfs.synthesis.tasks import sample_tasks
 from medfs.workflows.meta.train import query_losses
 
 INNER_STEPS = 3

@@ -18,8 +18,8 @@ from medfs.synthesis.surroundings import layered
 
 # Mean irregularity of each class. With the spread below the classes overlap on purpose: no
 # classifier can be perfect, as in life.
-IRREGULARITY = {"smooth": 0.2, "spiculated": 0.75}
-IRREGULARITY_SPREAD = 0.13
+IRREGULARITY = {"smooth": 0.15, "spiculated": 0.85}
+IRREGULARITY_SPREAD = 0.16
 # Range of every other factor, 0 … 1: one nodule that can be told from the lung around it.
 OTHERS = {
     "size": (0.0, 1.0),

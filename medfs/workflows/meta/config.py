@@ -52,6 +52,8 @@ class SyntheticTasks:
         scenes, factors: all unless given.
         n_way, n_shot: of a batch of tasks, drawn from these.
         n_class_factors, separation, label_noise, imbalance: see `TaskPlan`.
+        shapes: folder of label maps (NIfTI) whose anatomy surrounds the findings; relative to where
+            the command runs.
         pool: number of tasks of the pool, with the most classes, shots and queries.
         seed: of the pool.
         weight: of this source among all.
@@ -68,6 +70,7 @@ class SyntheticTasks:
     separation: tuple[Positive, Positive] = (1.5, 4.0)
     label_noise: tuple[Share, Share] = (0.0, 0.0)
     imbalance: Share = 0.0
+    shapes: str | None = None
     pool: Count = 200
     seed: Annotated[int, Field(ge=0)] = 0
     weight: Positive = 1.0

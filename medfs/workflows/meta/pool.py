@@ -15,7 +15,8 @@ from medfs.core.patches import PatchBatch
 from medfs.core.tasks import TaskBatch, balanced
 from medfs.storage.files import sha256
 from medfs.storage.tensors import TensorCache
-from medfs.synthesis.tasks import SyntheticTasks, TaskPlan, sample_tasks
+from medfs.synthesis.plans import TaskPlan
+from medfs.synthesis.tasks import SyntheticTasks, sample_tasks
 
 _CASES_AT_ONCE = 16
 Progress = Callable[[int], None]

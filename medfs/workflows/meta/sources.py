@@ -20,8 +20,9 @@ from medfs.episodes.splits import split_classes_by_share, split_patients
 from medfs.storage.tensors import TensorCache
 from medfs.synthesis.factors import ALL_FACTORS
 from medfs.synthesis.gaussian import GaussianFamily
+from medfs.synthesis.plans import TaskPlan
 from medfs.synthesis.scenes import ALL_SCENES
-from medfs.synthesis.tasks import TaskPlan, sample_tasks
+from medfs.synthesis.tasks import sample_tasks
 from medfs.workflows.asked import Asked
 from medfs.workflows.meta import config as cfg
 from medfs.workflows.meta.pool import FeaturePool, fill_pool
@@ -67,7 +68,7 @@ def _build(source: cfg.Source, workshop: Workshop) -> Source[TaskBatch]:
     if isinstance(source, cfg.CohortTasks):
         return _cohort(source, workshop)
     if source.kind == "synthetic":
-        return Volumes(source, workshop.n_tasks, workshop.device)
+        return Volumes(source, task_plan(source), workshop.n_tasks, workshop.device)
     return _pooled(source, workshop)
 
 
@@ -88,11 +89,12 @@ class Gaussian:
         return family.sample(self.n_tasks, n_way, n_shot, self.config.n_query, _seeded(rng))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volumes:
     """Batches of synthetic volumes, image and region as channels."""
 
     config: cfg.SyntheticTasks
+    plan: TaskPlan
     n_tasks: int
     device: torch.device
 
@@ -102,12 +104,17 @@ class Volumes:
 
     def sample(self, rng: np.random.Generator) -> TaskBatch:
         n_way, n_shot = _one_of(self.config.n_way, rng), _one_of(self.config.n_shot, rng)
-        plan = replace(task_plan(self.config), n_tasks=self.n_tasks, n_way=n_way, n_shot=n_shot)
+        plan = replace(self.plan, n_tasks=self.n_tasks, n_way=n_way, n_shot=n_shot)
         return sample_tasks(plan, _seeded(rng), self.device).batch()
 
 
 def task_plan(source: cfg.SyntheticTasks) -> TaskPlan:
-    """What a synthetic source draws; EpisodeError where it makes no tasks."""
+    """What a synthetic source draws.
+
+    Raises:
+        EpisodeError: numbers that make no tasks.
+        CohortError: a folder without label maps.
+    """
     return TaskPlan(
         n_way=max(source.n_way),
         n_shot=max(source.n_shot),
@@ -119,12 +126,22 @@ def task_plan(source: cfg.SyntheticTasks) -> TaskPlan:
         separation=source.separation,
         label_noise=source.label_noise,
         imbalance=source.imbalance,
+        shapes=_label_maps(source),
     )
 
 
+def _label_maps(source: cfg.SyntheticTasks) -> Tensor | None:
+    if source.shapes is None:
+        return None
+    from medfs.workflows.meta.label_maps import read_label_maps
+
+    return read_label_maps(Path(source.shapes), source.shape)
+
+
 def _pooled(source: cfg.SyntheticTasks, workshop: Workshop) -> FeaturePool:
+    plan = task_plan(source)
     features, labels = fill_pool(
-        task_plan(source),
+        plan,
         source.pool,
         source.seed,
         workshop.encoders,
@@ -135,7 +152,7 @@ def _pooled(source: cfg.SyntheticTasks, workshop: Workshop) -> FeaturePool:
     draw = partial(_one_of_each, source)
     names = [e.identity for e in workshop.encoders]
     identity = f"{workshop.n_tasks} of {source!r} by {names}"
-    return FeaturePool(features, labels, draw, task_plan(source), workshop.n_tasks, identity)
+    return FeaturePool(features, labels, draw, plan, workshop.n_tasks, identity)
 
 
 def _one_of_each(source: cfg.SyntheticTasks, rng: np.random.Generator) -> tuple[int, int]:
