@@ -1,6 +1,7 @@
 """A simulated cohort: CT crops of smooth and spiculated pulmonary nodules."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +19,8 @@ from medfs.synthesis.surroundings import layered
 
 # Mean irregularity of each class. With the spread below the classes overlap on purpose: no
 # classifier can be perfect, as in life.
-IRREGULARITY = {"smooth": 0.15, "spiculated": 0.85}
-IRREGULARITY_SPREAD = 0.16
+IRREGULARITY = {"smooth": 0.2, "spiculated": 0.8}
+IRREGULARITY_SPREAD = 0.17
 # Range of every other factor, 0 … 1: one nodule that can be told from the lung around it.
 OTHERS = {
     "size": (0.0, 1.0),
@@ -81,10 +82,25 @@ def _simulate(index: int, column: int, label: str, seed: int) -> SimulatedCase:
     case, patient = (len(IRREGULARITY) * i + column for i in (index, of_patient))
     scanner = Scanner.drawn(_dice(seed, 0, patient))
     dice = _dice(seed, 1, case)
-    voxels, mask = _scan(_positions(label, dice), scanner, dice)
+    with _one_thread():
+        voxels, mask = _scan(_positions(label, dice), scanner, dice)
     return SimulatedCase(
         f"case-{case + 1:04d}", f"patient-{patient + 1:04d}", label, voxels, mask, scanner.affine
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums of several threads round differently: a case has the same bytes whatever their number.
+
+    Volumes are small, too; a second thread would mostly wait.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _dice(*numbers: int) -> Dice:
