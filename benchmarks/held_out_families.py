@@ -22,7 +22,8 @@ from medfs.core.tasks import TaskBatch
 from medfs.mappers.learners import FeatureLearner
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import build_encoders, build_mapper
-from medfs.workflows.meta.config import MetaConfig, SyntheticTasks, load_config
+from medfs.workflows.meta.config import MetaConfig, load_config
+from medfs.workflows.meta.families import SyntheticTasks
 from medfs.workflows.meta.run import MetaRequest
 from medfs.workflows.meta.sources import Workshop, mixture
 from medfs.workflows.meta.train import MAPPER, meta_train, query_losses

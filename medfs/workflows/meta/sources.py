@@ -24,7 +24,7 @@ from medfs.synthesis.plans import TaskPlan
 from medfs.synthesis.scenes import ALL_SCENES
 from medfs.synthesis.tasks import sample_tasks
 from medfs.workflows.asked import Asked
-from medfs.workflows.meta import config as cfg
+from medfs.workflows.meta import families
 from medfs.workflows.meta.pool import FeaturePool, fill_pool
 from medfs.workflows.sources import FileSource
 
@@ -53,7 +53,7 @@ class Workshop:
     warn: Warn = lambda _: None
 
 
-def mixture(sources: Mapping[str, cfg.Source], workshop: Workshop) -> Mixture[TaskBatch]:
+def mixture(sources: Mapping[str, families.Source], workshop: Workshop) -> Mixture[TaskBatch]:
     """All sources by their weights.
 
     Raises:
@@ -62,10 +62,10 @@ def mixture(sources: Mapping[str, cfg.Source], workshop: Workshop) -> Mixture[Ta
     return Mixture({name: (_build(s, workshop), s.weight) for name, s in sources.items()})
 
 
-def _build(source: cfg.Source, workshop: Workshop) -> Source[TaskBatch]:
-    if isinstance(source, cfg.GaussianTasks):
+def _build(source: families.Source, workshop: Workshop) -> Source[TaskBatch]:
+    if isinstance(source, families.GaussianTasks):
         return Gaussian(source, workshop.n_tasks)
-    if isinstance(source, cfg.CohortTasks):
+    if isinstance(source, families.CohortTasks):
         return _cohort(source, workshop)
     if source.kind == "synthetic":
         return Volumes(source, task_plan(source), workshop.n_tasks, workshop.device)
@@ -76,7 +76,7 @@ def _build(source: cfg.Source, workshop: Workshop) -> Source[TaskBatch]:
 class Gaussian:
     """Batches of a Gaussian family."""
 
-    config: cfg.GaussianTasks
+    config: families.GaussianTasks
     n_tasks: int
 
     @property
@@ -93,7 +93,7 @@ class Gaussian:
 class Volumes:
     """Batches of synthetic volumes, image and region as channels."""
 
-    config: cfg.SyntheticTasks
+    config: families.SyntheticTasks
     plan: TaskPlan
     n_tasks: int
     device: torch.device
@@ -108,7 +108,7 @@ class Volumes:
         return sample_tasks(plan, _seeded(rng), self.device).batch()
 
 
-def task_plan(source: cfg.SyntheticTasks) -> TaskPlan:
+def task_plan(source: families.SyntheticTasks) -> TaskPlan:
     """What a synthetic source draws.
 
     Raises:
@@ -130,7 +130,7 @@ def task_plan(source: cfg.SyntheticTasks) -> TaskPlan:
     )
 
 
-def _label_maps(source: cfg.SyntheticTasks) -> Tensor | None:
+def _label_maps(source: families.SyntheticTasks) -> Tensor | None:
     if source.shapes is None:
         return None
     from medfs.workflows.meta.label_maps import read_label_maps
@@ -138,7 +138,7 @@ def _label_maps(source: cfg.SyntheticTasks) -> Tensor | None:
     return read_label_maps(Path(source.shapes), source.shape)
 
 
-def _pooled(source: cfg.SyntheticTasks, workshop: Workshop) -> FeaturePool:
+def _pooled(source: families.SyntheticTasks, workshop: Workshop) -> FeaturePool:
     plan = task_plan(source)
     features, labels = fill_pool(
         plan,
@@ -155,11 +155,11 @@ def _pooled(source: cfg.SyntheticTasks, workshop: Workshop) -> FeaturePool:
     return FeaturePool(features, labels, draw, plan, workshop.n_tasks, identity)
 
 
-def _one_of_each(source: cfg.SyntheticTasks, rng: np.random.Generator) -> tuple[int, int]:
+def _one_of_each(source: families.SyntheticTasks, rng: np.random.Generator) -> tuple[int, int]:
     return _one_of(source.n_way, rng), _one_of(source.n_shot, rng)
 
 
-def _cohort(source: cfg.CohortTasks, workshop: Workshop) -> TaskSource:
+def _cohort(source: families.CohortTasks, workshop: Workshop) -> TaskSource:
     asked = Asked(label_column=source.label_column)
     whole = asked.cohort(Path(source.path))
     items = _items(whole, source.preset, workshop)
@@ -170,7 +170,7 @@ def _cohort(source: cfg.CohortTasks, workshop: Workshop) -> TaskSource:
     return TaskSource(tasks, workshop.n_tasks)
 
 
-def _side(cohort: Cohort, source: cfg.CohortTasks) -> Cohort:
+def _side(cohort: Cohort, source: families.CohortTasks) -> Cohort:
     shares = {"train": source.share, "validation": 1 - source.share}
     if source.disjoint == "classes":
         return split_classes_by_share(cohort, shares, seed=0, drop_shared=True)[source.side]

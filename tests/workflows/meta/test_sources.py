@@ -11,7 +11,7 @@ from medfs.scans.write import write_nifti
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import build_encoders
 from medfs.workflows.meta import sources
-from medfs.workflows.meta.config import CohortTasks, GaussianTasks, SyntheticTasks
+from medfs.workflows.meta.families import CohortTasks, GaussianTasks, SyntheticTasks
 from medfs.workflows.meta.sources import Workshop, mixture
 
 CPU = torch.device("cpu")
