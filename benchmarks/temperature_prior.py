@@ -18,6 +18,7 @@ from simulated_tasks import simulate, tasks_of
 from tables import markdown, progress, section, write_json
 from temperature_cells import GRID, Cell, Plan, make_cell
 
+from medfs.workflows.registries import MAPPERS
 from medfs.workflows.threads import single_thread
 
 SPREADS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5)
@@ -52,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--mapper", nargs="+", default=["ridge", "prototype"])
+    parser.add_argument("--mapper", nargs="+", default=sorted(MAPPERS.entries()))
     parser.add_argument("--shots", nargs="+", type=int, default=[1, 2, 3, 5, 10, 20])
     parser.add_argument("--per-class", type=int, default=100, help="simulated cases per class")
     parser.add_argument("--episodes", type=int, default=100, help="per task and shot count")
