@@ -21,7 +21,8 @@ from medfs.workflows.judging import Known, answers, permuted, uncalibrated
 # Headers are rounded by whoever wrote them: 0.01 % of a length is no difference.
 _DECIMALS = 4
 # Every mapper and shot count has one: at 95 % every twentieth would be a false alarm.
-CHANCE_LEVEL = 0.99
+# A run judges many cells, and none should raise a false alarm.
+CHANCE_LEVEL = 0.999
 # With a case or two per class a permutation is right or wrong, little between: t needs some more.
 _MIN_EPISODES = 20
 
@@ -115,7 +116,7 @@ def audit_permuted(
     to find the opposite. A mapper that scores more knows the task from elsewhere.
 
     Returns:
-        `mean` over episodes, and `low` and `high`, its 99 % interval (Student's t over episodes,
+        `mean` over episodes, and `low` and `high`, its 99.9 % interval (Student's t over episodes,
         whose permutations are independent); `at_chance`: whether it holds ½. All but the mean are
         None for fewer than twenty episodes.
     """

@@ -126,9 +126,8 @@ def test_meta_train_says_how_it_goes_and_how_to_use_the_result(medfs, tmp_path):
     assert "episodes/s" in done.err
     assert json.loads(done.out) == json.loads((out / "training.json").read_text())
     assert json.loads(done.out)["steps"] == 2
-    other = medfs(
-        "meta-train", "--config", config, "--out", tmp_path / "hyper", "--mapper", "hyper"
-    )
+    hyper = tmp_path / "hyper"
+    other = medfs("meta-train", "--config", config, "--out", hyper, "--mapper", "hyper")
     assert other.code == 0, other.err
     assert json.loads((hyper / "training.json").read_text())["config"]["mapper"]["name"] == "hyper"
     again = medfs("meta-train", "--config", config, "--out", out)
