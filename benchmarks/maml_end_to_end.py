@@ -11,6 +11,7 @@ means; and the default, `ridge` on radiomics, without a temperature either.
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,12 @@ def _items(task: Task) -> dict[str, Tensor]:
         preset = Path(folder) / "small.yaml"
         preset.write_text(PRESET)
         sources = [FileSource(case, True) for case in task.cohort.cases]
-        return volumes_of(sources, str(preset), lambda _: None, lambda texts: progress(str(texts)))
+        return volumes_of(sources, str(preset), lambda _: None, _tell)
+
+
+def _tell(texts: Sequence[str]) -> None:
+    for text in texts:
+        progress(text)
 
 
 def _learners(file: MapperFile) -> tuple[EndToEndMAML, EndToEndLearner]:
