@@ -81,10 +81,10 @@ def _plain_monai(model: Path, scans: Path) -> Callable[[], list[int]]:
 
     from medfs.core.features import Features
     from medfs.core.patches import PatchBatch
+    from medfs.core.threads import single_thread
     from medfs.features.radiomics import Radiomics
     from medfs.scans.cohorts import load_cohort
     from medfs.workflows.predict import load_predictor
-    from medfs.workflows.threads import single_thread
 
     read: Compose = Compose(_transforms())
     encoder = Radiomics()

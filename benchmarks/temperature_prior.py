@@ -18,8 +18,8 @@ from simulated_tasks import simulate, tasks_of
 from tables import markdown, progress, section, write_json
 from temperature_cells import GRID, Cell, Plan, make_cell
 
+from medfs.core.threads import single_thread
 from medfs.workflows.registries import MAPPERS
-from medfs.workflows.threads import single_thread
 
 SPREADS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5)
 

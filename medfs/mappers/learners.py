@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,13 +16,6 @@ from medfs.mappers.inner_loop import descend, support_loss
 # On a CPU what does not fit into the cache is slower: 15 volumes of 24³ at once.
 _VOXELS_AT_ONCE = 15 * 24**3
 QueryLogits = Float[Tensor, "task query way"]
-
-
-@runtime_checkable
-class Learner(Protocol):
-    """What meta-training trains: a module from tasks to logits; row q of task t is by θ_t."""
-
-    def __call__(self, batch: TaskBatch) -> QueryLogits: ...
 
 
 class FeatureLearner(torch.nn.Module):

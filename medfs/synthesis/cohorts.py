@@ -1,13 +1,13 @@
 """A simulated cohort: CT crops of smooth and spiculated pulmonary nodules."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int16
 
+from medfs.core.threads import single_thread
 from medfs.synthesis.ct_scanner import CROP_MM, Scanner
 from medfs.synthesis.dice import Dice
 from medfs.synthesis.factors import Positions
@@ -82,25 +82,11 @@ def _simulate(index: int, column: int, label: str, seed: int) -> SimulatedCase:
     case, patient = (len(IRREGULARITY) * i + column for i in (index, of_patient))
     scanner = Scanner.drawn(_dice(seed, 0, patient))
     dice = _dice(seed, 1, case)
-    with _one_thread():
+    with single_thread():
         voxels, mask = _scan(_positions(label, dice), scanner, dice)
     return SimulatedCase(
         f"case-{case + 1:04d}", f"patient-{patient + 1:04d}", label, voxels, mask, scanner.affine
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums of several threads round differently: a case has the same bytes whatever their number.
-
-    Volumes are small, too; a second thread would mostly wait.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _dice(*numbers: int) -> Dice:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from medfs.calibration.performance import leave_pair_out_auroc
+from medfs.core.threads import single_thread
 from medfs.export.model_folder import ModelContent, write_model
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
@@ -26,7 +27,6 @@ from medfs.workflows.fit import fit, support_set
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.sources import FileSource
-from medfs.workflows.threads import single_thread
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from medfs.core.cases import Case
 from medfs.core.errors import DataError, UserError
 from medfs.core.features import Encoder, Features
 from medfs.core.patches import Patch
+from medfs.core.threads import single_thread
 from medfs.core.volumes import Provenance
 from medfs.features.encode import encode
 from medfs.preprocess.auto import check
@@ -24,7 +25,6 @@ from medfs.scans.files.names import printable
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.facts import ScanFacts, scan_facts
 from medfs.workflows.sources import Digest, ScanSource
-from medfs.workflows.threads import single_thread
 
 _LOOK_AHEAD = 2
 _REMARKS = 5

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from medfs.core.cases import Case
 from medfs.core.errors import CohortError, UsageError
+from medfs.core.threads import single_thread
 from medfs.core.volumes import Provenance, Volume
 from medfs.scans.options import ReadOptions, parse_options
 from medfs.storage.tensors import TensorCache
@@ -23,7 +24,6 @@ from medfs.workflows.components import (
 from medfs.workflows.embed import Embedder, embed_all
 from medfs.workflows.fit import fit, support_set
 from medfs.workflows.sources import ArraySource, FileSource, ScanSource
-from medfs.workflows.threads import single_thread
 
 
 class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

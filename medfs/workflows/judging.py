@@ -10,9 +10,9 @@ from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.episodes import Episode, SupportSet
 from medfs.core.features import Features
 from medfs.core.mapping import Mapper
+from medfs.core.threads import single_thread
 from medfs.metrics.episodes import EpisodeOutcome
 from medfs.workflows.fit import fit, support_set
-from medfs.workflows.threads import single_thread
 
 # Support set and number of the episode → classifier.
 Adapt = Callable[[SupportSet, int], CalibratedClassifier]
@@ -45,11 +45,17 @@ def uncalibrated(mapper: Mapper) -> Adapt:
     return lambda support, _: CalibratedClassifier(mapper(support), one)
 
 
-def permuted(adapt: Adapt, seed: int) -> Adapt:
-    """The same on a support whose labels were dealt out anew, as many of each class as before."""
+def permuted(adapt: Adapt, seed: int, look: int = 0) -> Adapt:
+    """The same on a support whose labels were dealt out anew, as many of each class as before.
+
+    Args:
+        adapt: support and number of the episode → classifier.
+        seed: of the permutations.
+        look: another one gives permutations that are independent of the first.
+    """
 
     def on_permuted(support: SupportSet, number: int) -> CalibratedClassifier:
-        order = np.random.default_rng([seed, number]).permutation(len(support))
+        order = np.random.default_rng([seed, number, look]).permutation(len(support))
         return adapt(replace(support, labels=support.labels[torch.from_numpy(order)]), number)
 
     return on_permuted

@@ -142,7 +142,7 @@ def _without_labels(audits: Mapping[int, Mapping[str, Any]], mapper: str) -> str
         return ""
     shots, seen = max(off.items())
     return (
-        f"With permuted labels it still scores {seen['mean']:.2f} with {_cases(shots)} (99.9 %: "
+        f"With permuted labels it still scores {seen['mean']:.2f} with {_cases(shots)} (99 %: "
         f"{_between(seen)}), not 0.50: it knows the classes from elsewhere than the labelled cases."
     )
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medfs.core.tasks import TaskBatch, balanced
+from medfs.mappers import learners
 from medfs.mappers.hyper import Hyper
 from medfs.mappers.learners import EndToEndLearner, EndToEndMAML, FeatureLearner
 from medfs.mappers.prototype import Prototype
@@ -157,3 +158,27 @@ def test_a_few_steps_of_training_lower_the_loss(name):
         loss_of(learner, tasks).backward()
         optimiser.step()
     assert float(loss_of(learner, tasks).detach()) < 0.9 * first
+
+
+@pytest.mark.parametrize("modulated", [False, True])
+def test_volumes_in_pieces_have_the_same_logits_and_gradients(modulated, monkeypatch):
+    tasks, found = batch(dtype=torch.float32), []
+    for voxels in (10**9, 5 * 4**3):
+        monkeypatch.setattr(learners, "_VOXELS_AT_ONCE", voxels)
+        net = Net()
+        mapper = Hyper(6, "none", film_channels=(3,)) if modulated else Prototype(6, "none")
+        if modulated:
+            stir(mapper)
+        logits = EndToEndLearner(net, mapper)(tasks)
+        logits.square().sum().backward()
+        found.append((logits.detach(), net.kernel.grad))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
+    assert found[0][1].abs().max() > 0
+
+
+def stir(mapper):
+    """Away from the start, where modulation is none."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in mapper.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)

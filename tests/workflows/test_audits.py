@@ -250,6 +250,14 @@ def test_a_mapper_that_knows_the_classes_without_labels_is_given_away(honest):
     assert "from elsewhere than the labelled cases" in verdict["sentence"]
 
 
+def test_an_honest_mapper_is_not_accused_by_luck(honest):
+    """Few episodes of one shot are coin flips: one look at 99 % would be off in two of these."""
+    mapper = build_mapper("prototype", (Numbers(),))
+    episodes = sample_episodes(honest.cohort, 1, 2, 20, 0)
+    seen = [audit_permuted(honest.known, episodes, mapper, seed) for seed in range(200)]
+    assert sum(audit["at_chance"] is False for audit in seen) == 0
+
+
 def test_few_episodes_are_not_judged(honest):
     episodes = honest.episodes(19)
     seen = audit_permuted(honest.known, episodes, build_mapper("ridge", (Numbers(),)), 0)

@@ -3,7 +3,10 @@
 import pytest
 
 from medfs.core.errors import MissingExtraError, UsageError
+from medfs.workflows.meta.config import parse_config
+from medfs.workflows.meta.run import MetaRequest
 from medfs.workflows.meta.tracking import open_tracker
+from medfs.workflows.meta.train import meta_train
 
 
 def test_an_unknown_tracker_is_refused(tmp_path):
@@ -32,6 +35,27 @@ def test_tensorboard_reads_what_was_logged(tmp_path):
     events = reader.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(1, 1.0), (2, 0.5)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_logs_every_validation(tmp_path):
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="the extra tracking"
+    )
+    family = {"kind": "gaussian", "n_features": 4, "n_way": [2], "n_shot": [2], "n_query": 2}
+    content = {
+        "mapper": {"name": "r2d2"},
+        "train": {"family": family},
+        "validation": {"family": family},
+        "loop": {"steps": 4, "tasks": 2, "validate_every": 2, "validation_batches": 1},
+    }
+    config = parse_config(content, "test")
+    report = meta_train(MetaRequest(config, tmp_path / "run", track="tensorboard"))
+    events = reader.EventAccumulator(str(tmp_path / "run" / "tracking" / "tensorboard"))
+    events.Reload()
+    logged = {e.step: e.value for e in events.Scalars("loss")}
+    assert logged == pytest.approx({e["step"]: e["loss"] for e in report["history"]})
+    assert set(events.Tags()["scalars"]) >= {"train_loss", "accuracy", "tasks_per_second"}
 
 
 @pytest.mark.filterwarnings("ignore")

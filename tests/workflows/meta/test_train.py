@@ -63,6 +63,17 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(request_for, config):
         assert (stopped.out / CHECKPOINT).read_bytes() == (whole.out / CHECKPOINT).read_bytes()
 
 
+def test_without_averaging_the_weights_themselves_are_kept(request_for, config):
+    loop_ = {"steps": 6, "tasks": 4, "validate_every": 6, "validation_batches": 2}
+    for decay in (0.0, 0.9):
+        request = request_for(config(loop={**loop_, "average": decay}), f"decay-{decay}")
+        meta_train(request)
+        kept = read_mapper(request.out / MAPPER).tensors
+        last = read_checkpoint(request.out / CHECKPOINT).tensors
+        same = [torch.equal(t, last[f"learner.{name}"]) for name, t in kept.items()]
+        assert all(same) == (decay == 0.0)
+
+
 def test_a_run_that_was_stopped_leaves_its_best_mapper(request_for, config):
     request = request_for(config())
     with pytest.raises(Stop):
