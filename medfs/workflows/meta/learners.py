@@ -50,15 +50,23 @@ def build_learner(config: MetaConfig, n_features: int) -> TrainedLearner:
 
 
 def _mapper(config: MetaConfig, n_features: int) -> TensorMapper:
-    factory = MAPPERS.load(config.mapper.name)
+    name = config.mapper.name
+    factory = MAPPERS.load(name)
+    # Before its settings: what has no φ has none that meta-training could use.
+    if isinstance(factory, type) and not issubclass(factory, TensorMapper):
+        raise _untrainable(name)
     mapper = factory(n_features, **_settings(config, factory))
     if not isinstance(mapper, TensorMapper):
-        raise ConfigError(
-            f"the mapper {config.mapper.name!r} cannot be meta-trained",
-            why="It has no φ, or θ is not made of plain tensors",
-            todo="Use r2d2 in place of ridge",
-        )
+        raise _untrainable(name)
     return mapper
+
+
+def _untrainable(name: str) -> ConfigError:
+    return ConfigError(
+        f"the mapper {name!r} cannot be meta-trained",
+        why="It has no φ, or θ is not made of plain tensors",
+        todo="Use r2d2 in place of ridge" if name == "ridge" else "Use one that medfs brings",
+    )
 
 
 def _settings(config: MetaConfig, factory: Any) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def _settings(config: MetaConfig, factory: Any) -> dict[str, Any]:
     if unknown := sorted(set(given) - set(takes)):
         raise ConfigError(
             f"the mapper {config.mapper.name!r} has no setting {unknown[0]!r}",
-            why=f"Its settings are {', '.join(takes)}",
+            why=f"Its settings are {', '.join(takes) or 'none'}",
         )
     return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
 

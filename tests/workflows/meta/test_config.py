@@ -70,6 +70,12 @@ def test_a_mapper_with_nothing_to_learn_is_refused(name):
         build_learner(make_config(mapper={"name": name}), 6)
 
 
+def test_a_recipe_cannot_be_taken_over_for_a_mapper_without_parameters():
+    recipe = make_config(mapper={"name": "r2d2", "settings": {"embedding": "population"}})
+    with pytest.raises(ConfigError, match="cannot be meta-trained"):
+        build_learner(recipe.with_mapper("ridge"), 6)
+
+
 def test_an_unknown_setting_of_a_mapper_is_named():
     with pytest.raises(ConfigError, match="hiden"):
         build_learner(make_config(mapper={"name": "r2d2", "settings": {"hiden": 4}}), 6)
