@@ -23,8 +23,9 @@ from medfs.core.theta import LinearHead, Standardizer, Theta
 from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
 from medfs.metrics.paired import Difference, paired_differences
 from medfs.storage.tensors import TensorCache
-from medfs.workflows.components import build_encoders, build_mapper, choose_device
+from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.judging import Adapt, Known, answers, calibrated
+from medfs.workflows.recipes import recipe
 from medfs.workflows.tasks import Shots, Task, TaskFeatures, embed_task, frozen_tasks
 
 DEFAULT = "ridge"
@@ -117,7 +118,7 @@ def _arguments() -> argparse.Namespace:
 def _methods(
     encoders: Sequence[Encoder], penalties: Sequence[float], seed: int
 ) -> dict[str, Adapt]:
-    methods = {name: calibrated(build_mapper(name, encoders), name, seed) for name in MAPPERS}
+    methods = {name: calibrated(recipe(name, encoders), seed) for name in MAPPERS}
     for c in penalties:
         methods[f"logistic regression, C = {c:g}"] = _uncalibrated_logistic(c)
     return methods

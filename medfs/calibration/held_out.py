@@ -22,6 +22,11 @@ class HeldOutLogits:
     labels: Int[Tensor, "prediction"]
     weights: Float[Tensor, "prediction"]
 
+    def log_likelihood(self, temperature: Float[Tensor, ""]) -> float:
+        """Of the labels at a temperature; as many cases as were held out, classes alike."""
+        log_p = torch.log_softmax(self.logits / temperature, dim=1)
+        return float(log_p[torch.arange(len(self.labels)), self.labels] @ self.weights)
+
 
 def held_out_logits(
     support: SupportSet, mapper: Mapper, seed: int, repeats: int = 3

@@ -14,8 +14,8 @@ def adapt(
     out: Annotated[Path, typer.Option(help="Model folder to write; must not exist.")],
     mapper: Annotated[
         str,
-        typer.Option(help="A name, or NAME=FILE of one that was meta-trained."),
-    ] = "ridge",
+        typer.Option(help="auto, a name, or NAME=FILE of one that was meta-trained."),
+    ] = "auto",
     features: opt.Features = "radiomics",
     preset: opt.Preset = "auto",
     seed: opt.Seed = 0,

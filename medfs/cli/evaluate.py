@@ -31,7 +31,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="Episodes per shot count [default: 100].")
     ] = None,
     seed: opt.Seed = 0,
-    mapper: Annotated[str, typer.Option(help="Mappers, comma-separated.")] = "ridge",
+    mapper: Annotated[str, typer.Option(help="Mappers, comma-separated.")] = "auto",
     features: opt.Features = "radiomics",
     preset: opt.Preset = "auto",
     no_masks: opt.NoMasks = False,

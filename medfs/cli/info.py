@@ -29,6 +29,8 @@ def _text(facts: dict[str, Any]) -> str:
     for kind in kinds:
         rows = [(f"  {e['name']}", e["summary"]) for e in facts[kind]]
         blocks.append(f"{kind}\n{table(rows)}")
+    shipped = [(f"  {w['name']}", f"sha256 {w['sha256'][:16]}…") for w in facts["shipped"]]
+    blocks.append(f"weights that come with medfs\n{table(shipped)}")
     if "devices" in facts:
         rows = [(f"  {d['name']}", str(d.get("model", ""))) for d in facts["devices"]]
         blocks.append(f"devices\n{table(rows)}")

@@ -1,6 +1,7 @@
 """What the methods share: θ from plain tensors, for one task or for many at once."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from medfs.core.classifiers import Classifier
 from medfs.core.episodes import SupportSet
+from medfs.core.tasks import TaskBatch
 from medfs.core.theta import Theta
 from medfs.mappers.embedding import Embedding, Kind
 from medfs.mappers.standardize import balanced_weights
@@ -39,6 +41,12 @@ class TensorMapper(torch.nn.Module, ABC):
             members: weight of each case in each class; all classes have the same sum, the whole
                 sums to one.
         """
+
+    def fit_population(self, batches: Sequence[TaskBatch]) -> None:
+        """Take the features' statistics from tasks of meta-training, once, before it begins."""
+        rows = [b.support[b.support_weights > 0] for b in batches]
+        rows += [b.query[b.query_weights > 0] for b in batches]
+        self.embedding.fit_population(torch.cat(rows))
 
     def forward(self, support: SupportSet) -> Classifier:
         codes = torch.nn.functional.one_hot(support.labels, support.n_way)

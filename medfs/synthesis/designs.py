@@ -22,6 +22,7 @@ class Design:
         latents: (factor, case), in standard deviations within a class.
         positions: (factor, case), 0 … 1.
         style: what all cases share, 0 … 1.
+        zoom: (case,), by which lengths are larger than rendered.
     """
 
     scene: str
@@ -31,6 +32,7 @@ class Design:
     latents: Float[Tensor, "factor case"]
     positions: Float[Tensor, "factor case"]
     style: Float[Tensor, "style"]
+    zoom: Float[Tensor, "case"]
 
 
 def class_means(

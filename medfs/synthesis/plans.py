@@ -28,6 +28,9 @@ class TaskPlan:
             drawn from this range: the difficulty. With two classes the best AUROC is Φ(d / √2).
         label_noise: share of wrong support labels, drawn from this range.
         imbalance: 0 gives each class n_shot cases, 1 any number from one.
+        size_spread: how much more than their voxels tell the cases of a task differ in size: the
+            logarithm of a length per standard deviation of the factor, drawn from this range. Real
+            cohorts hold findings of a few millimetres beside some of many centimetres.
         shapes: label maps, 0 or more in every voxel, whose anatomy surrounds the findings; without
             them it is made up.
 
@@ -47,6 +50,7 @@ class TaskPlan:
     separation: tuple[float, float] = (1.5, 4.0)
     label_noise: tuple[float, float] = (0.0, 0.0)
     imbalance: float = 0.0
+    size_spread: tuple[float, float] = (0.0, 0.0)
     shapes: Int[Tensor, "map x y z"] | None = None
 
     def __post_init__(self) -> None:
@@ -81,6 +85,7 @@ def _check(plan: TaskPlan) -> None:
         "separation must be two positive numbers, in order": not _ordered(plan.separation, 1e-6),
         "label_noise must be two shares below ½, in order": not _ordered(plan.label_noise, 0, 0.5),
         "imbalance must lie in 0 … 1": not 0 <= plan.imbalance <= 1,
+        "size_spread must be two numbers in 0 … 1, in order": not _ordered(plan.size_spread, 0, 1),
     }
     for what, is_wrong in wrong.items():
         if is_wrong:

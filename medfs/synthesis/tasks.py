@@ -97,6 +97,8 @@ def sample_tasks(
     for name in dict.fromkeys(d.scene for d in designs):
         for rows, made in _render_scene(name, designs, plan, dice, maps):
             image[rows], roi[rows], spacing[rows] = made.image, made.roi, made.spacing
+    # A zoomed case is the same picture of a larger thing: only millimetres change.
+    spacing *= torch.cat([d.zoom for d in designs])[:, None]
     latents = torch.stack([d.latents for d in designs], dim=1)
     return SyntheticTasks(
         image.view(plan.n_tasks, n_cases, 1, *plan.shape),
@@ -158,4 +160,16 @@ def _design(plan: TaskPlan, dice: Dice) -> Design:
     latents, scaled = draw_latents(labels, chosen, means, dice)
     given = torch.where(there, given, -1)
     style = dice.uniform(0, 1, N_STYLES)
-    return Design(scene, chosen, labels, given, latents, position(scaled), style)
+    zoom = _zoom(plan, scene, scaled, dice)
+    return Design(scene, chosen, labels, given, latents, position(scaled), style, zoom)
+
+
+def _zoom(
+    plan: TaskPlan, scene: str, scaled: Float[Tensor, "factor case"], dice: Dice
+) -> Float[Tensor, "case"]:
+    """Lengths follow the factor that is the size of the finding."""
+    size = "calibre" if scene_of(scene).structure == "vessel" else "size"
+    if plan.size_spread == (0.0, 0.0):
+        return torch.ones_like(scaled[0])
+    spread = dice.uniform(*plan.size_spread, 1)
+    return torch.exp(spread * scaled[ALL_FACTORS.index(size)].clamp(-2.5, 2.5))

@@ -16,14 +16,13 @@ from medfs.workflows.asked import Asked
 from medfs.workflows.components import (
     Weights,
     build_encoders,
-    build_mapper,
     choose_device,
     choose_preset,
     encoder_weights,
-    mapper_identity,
 )
 from medfs.workflows.embed import Embedder, Failed, embed_all
 from medfs.workflows.fit import fit, support_set
+from medfs.workflows.recipes import AUTO, recipe
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.sources import FileSource
@@ -35,7 +34,7 @@ class AdaptRequest:
 
     support: Path
     out: Path
-    mapper: str = "ridge"
+    mapper: str = AUTO
     features: tuple[str, ...] = ("radiomics",)
     preset: str = "auto"
     seed: int = 0
@@ -65,7 +64,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     check_new(request.out)
     device = choose_device(request.device)
     encoders = build_encoders(request.features, request.weights, device)
-    mapper = build_mapper(request.mapper, encoders)
+    chosen = recipe(request.mapper, encoders)
     cohort = need_two_classes(request.asked.cohort(request.support))
     use_masks = request.use_masks and masks_of_all_or_none(cohort)
     # By id: the same cases give the same bytes, in whatever order a manifest lists them.
@@ -83,11 +82,12 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         [d.case.patient_id for d in done],
     )
     with single_thread(), torch.no_grad():
-        calibrated = fit(support, mapper, request.mapper, request.seed)
-        performance = leave_pair_out_auroc(support, mapper, request.seed)
+        fitted = fit(support, chosen, request.seed)
+        performance = leave_pair_out_auroc(support, fitted.used.mapper, request.seed)
 
     settings = {
-        "mapper": mapper_identity(request.mapper),
+        "mapper": fitted.used.identity,
+        "mapper_reason": fitted.reason,
         "calibrator": "temperature",
         "seed": request.seed,
         "use_masks": use_masks,
@@ -97,10 +97,12 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "mask_label": request.asked.mask_label,
     }
     warnings = warn_of(kept, performance, failed, use_masks)
-    report = describe_support(support, calibrated, performance, settings, warnings, done, failed)
+    report = describe_support(
+        support, fitted.calibrated, performance, settings, warnings, done, failed
+    )
     weights = encoder_weights(encoders)
     content = ModelContent(
-        calibrated, request.features, weights, preset.to_dict(), settings, report
+        fitted.calibrated, request.features, weights, preset.to_dict(), settings, report
     )
     write_model(request.out, content, {"cases.csv": list_cases(done, failed)})
     return AdaptResult(request.out, report, warnings, tuple(failed))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from medfs.core.mapping import Mapper
 from medfs.metrics.episodes import summarize_episodes
 from medfs.metrics.paired import Replicates, replicate
 from medfs.workflows.audits import Clues, audit_permuted, audit_shortcuts, clues
 from medfs.workflows.comparison import compare
 from medfs.workflows.judging import Known, answers, calibrated
+from medfs.workflows.recipes import Recipe
 from medfs.workflows.tasks import Shots, Task, TaskFeatures
 
 
@@ -21,7 +21,7 @@ class Bench:
 
     task: Task
     features: TaskFeatures
-    mappers: Mapping[str, Mapper]
+    recipes: Mapping[str, Recipe]
     seed: int
     audits: bool
     progress: Callable[[str], None]
@@ -42,10 +42,10 @@ class Bench:
         head = {"task": self.task.name, "shots": shots.n_shot}
         if shots.error is not None:
             failed = {**head, "episodes": 0, "error": shots.error}
-            return {"results": [{**failed, "mapper": name} for name in self.mappers]}
+            return {"results": [{**failed, "mapper": name} for name in self.recipes]}
         rows: list[dict[str, Any]] = []
         answered: dict[str, Replicates] = {}
-        for name in self.mappers:
+        for name in self.recipes:
             self.progress(f"{self.task.name}: {shots.n_shot} shots, {name}")
             row, answered[name] = self._row(shots, name)
             rows.append({**head, "mapper": name, **row})
@@ -55,7 +55,7 @@ class Bench:
 
     def _row(self, shots: Shots, name: str) -> tuple[dict[str, Any], Replicates]:
         started, seed = time.perf_counter(), self.seed
-        outcomes = answers(self.known, shots.drawn, calibrated(self.mappers[name], name, seed))
+        outcomes = answers(self.known, shots.drawn, calibrated(self.recipes[name], seed))
         row = {
             "episodes": len(shots.drawn),
             "episodes_skipped": shots.skipped,
@@ -72,7 +72,7 @@ class Bench:
             "shortcuts": audit_shortcuts(self.clues, known, drawn, answered, seed),
             "same_in_every_case": list(self.clues.same_in_every_case),
             "permuted_labels": {
-                name: audit_permuted(known, drawn, mapper, seed)
-                for name, mapper in self.mappers.items()
+                name: audit_permuted(known, drawn, recipe.mapper, seed)
+                for name, recipe in self.recipes.items()
             },
         }

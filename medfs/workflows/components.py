@@ -66,15 +66,29 @@ def build_mapper(spec: str, encoders: Sequence[Encoder]) -> Mapper:
         IntegrityError: it is no mapper file.
     """
     name, trained = _split(spec)
-    factory = MAPPERS.load(name)
-    n_features = sum(len(e.feature_names) for e in encoders)
-    if trained is None:
-        mapper = factory(n_features)
-        return mapper.double() if isinstance(mapper, torch.nn.Module) else mapper
-    _refuse_other_use(trained, name, encoders)
+    if trained is not None:
+        if trained.name != name:
+            raise UsageError(
+                f"the file holds the mapper {trained.name!r}, not {name!r}",
+                todo=f"Give it as {trained.name}=FILE",
+            )
+        return load_mapper(trained, spec, encoders)
+    mapper = MAPPERS.load(name)(_n_features(encoders))
+    return mapper.double() if isinstance(mapper, torch.nn.Module) else mapper
+
+
+def load_mapper(trained: MapperFile, where: str, encoders: Sequence[Encoder]) -> Mapper:
+    """The mapper that a file holds, for the features of these encoders.
+
+    Raises:
+        UsageError: it was trained for other features, or changes its encoder for every task.
+        IntegrityError: it does not fit this version of medfs.
+    """
+    _refuse_other_use(trained, encoders)
+    factory = MAPPERS.load(trained.name)
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in trained.settings.items()}
     try:
-        mapper = factory(n_features, **settings)
+        mapper = factory(_n_features(encoders), **settings)
         mapper.load_state_dict(
             {
                 n.removeprefix(_MAPPER): t
@@ -85,7 +99,7 @@ def build_mapper(spec: str, encoders: Sequence[Encoder]) -> Mapper:
     except (RuntimeError, TypeError, UserError) as error:
         raise IntegrityError(
             "the mapper file does not fit this version of medfs",
-            case=spec,
+            case=where,
             why=str(error).splitlines()[0],
             todo="Train it again with `medfs meta-train`",
         ) from error
@@ -103,12 +117,12 @@ def _split(spec: str) -> tuple[str, MapperFile | None]:
     return name, read_mapper(Path(path)) if equals else None
 
 
-def _refuse_other_use(trained: MapperFile, name: str, encoders: Sequence[Encoder]) -> None:
-    if trained.name != name:
-        raise UsageError(
-            f"the file holds the mapper {trained.name!r}, not {name!r}",
-            todo=f"Give it as {trained.name}=FILE",
-        )
+def _n_features(encoders: Sequence[Encoder]) -> int:
+    return sum(len(e.feature_names) for e in encoders)
+
+
+def _refuse_other_use(trained: MapperFile, encoders: Sequence[Encoder]) -> None:
+    name = trained.name
     if trained.end_to_end:
         raise UsageError(
             f"this {name!r} changes its encoder for every task",

@@ -14,6 +14,7 @@ from medfs.synthesis.cohorts import SimulatedCase, simulate_cohort
 from medfs.workflows.adapt import AdaptRequest, AdaptResult, adapt
 from medfs.workflows.evaluate import EvaluateRequest, evaluate
 from medfs.workflows.predict import Prediction, load_predictor, predict, to_csv
+from medfs.workflows.recipes import AUTO
 
 _PER_CLASS, _SUPPORT_PER_CLASS = 24, 10
 
@@ -55,7 +56,7 @@ def demo(out: Path, seed: int = 0, progress: Callable[[str], None] = lambda _: N
                 queries=10,
                 episodes=20,
                 seed=seed,
-                mappers=("prototype", "ridge"),
+                mappers=(AUTO, "ridge"),
                 use_cache=False,
             )
         ).results

@@ -17,12 +17,12 @@ from medfs.scans.options import ReadOptions, parse_options
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import (
     build_encoders,
-    build_mapper,
     choose_device,
     choose_preset,
 )
 from medfs.workflows.embed import Embedder, embed_all
 from medfs.workflows.fit import fit, support_set
+from medfs.workflows.recipes import AUTO, recipe
 from medfs.workflows.sources import ArraySource, FileSource, ScanSource
 
 
@@ -34,7 +34,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     scans have a mask or none has.
 
     Args:
-        mapper: name of a mapper; `medfs info` lists them.
+        mapper: name of a mapper, `medfs info` lists them; or `auto`, the one that comes with medfs.
         features: names of feature extractors.
         preset: name of a preset, a .yaml file, or `auto`.
         weights: file of weights by name of backbone.
@@ -53,7 +53,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        mapper: str = "ridge",
+        mapper: str = AUTO,
         features: Sequence[str] = ("radiomics",),
         preset: str = "auto",
         weights: Mapping[str, str | Path] | None = None,
@@ -101,9 +101,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         width = len(str(len(self.classes_)))
         names = [f"{code:0{width}d}" for code in codes]
         support = support_set(self._embed(sources), names, [str(p) for p in patients])
-        mapper = build_mapper(self.mapper, encoders)
+        mapper = recipe(self.mapper, encoders)
         with single_thread():
-            self.calibrated_ = fit(support, mapper, self.mapper, self.random_state)
+            self.calibrated_ = fit(support, mapper, self.random_state).calibrated
         return self
 
     def predict_proba(self, X: Sequence[Any]) -> Float[np.ndarray, "case way"]:

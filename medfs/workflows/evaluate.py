@@ -20,11 +20,11 @@ from typing import Any
 
 from medfs.core.errors import FieldError
 from medfs.core.features import Encoder
-from medfs.core.mapping import Mapper
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
 from medfs.workflows.bench import Bench
-from medfs.workflows.components import Weights, build_encoders, build_mapper, choose_device
+from medfs.workflows.components import Weights, build_encoders, choose_device
+from medfs.workflows.recipes import AUTO, recipes
 from medfs.workflows.tasks import (
     EpisodePlan,
     Task,
@@ -50,7 +50,7 @@ class EvaluateRequest:
     queries: int = 10
     episodes: int = 100
     seed: int = 0
-    mappers: tuple[str, ...] = ("ridge",)
+    mappers: tuple[str, ...] = (AUTO,)
     features: tuple[str, ...] = ("radiomics",)
     preset: str = "auto"
     use_masks: bool = True
@@ -86,7 +86,7 @@ def evaluate(
         UserError: what cannot be used, and why.
     """
     encoders = build_encoders(request.features, request.weights, choose_device(request.device))
-    mappers = _mappers(request, encoders)
+    judged = recipes(request.mappers, encoders)
     failures: list[str] = []
     described: dict[str, Any] = {}
     lists: dict[str, list[dict[str, Any]]] = {name: [] for name in _LISTS}
@@ -100,7 +100,7 @@ def evaluate(
         described[task.name] = _describe(task, known)
         if too_small := described[task.name]["cases_smaller_than_field"]:
             progress(f"{task.name}: {too_small} scan(s) left out: smaller than the field")
-        bench = Bench(task, known, mappers, request.seed, request.audits, progress)
+        bench = Bench(task, known, judged, request.seed, request.audits, progress)
         for shots in task.episodes(known.usable):
             for name, rows in bench.judge(shots).items():
                 lists[name] += rows
@@ -118,11 +118,6 @@ def evaluate(
         "verdicts": _verdicts(lists, request),
     }
     return EvaluateResult(results, tuple(failures))
-
-
-def _mappers(request: EvaluateRequest, encoders: tuple[Encoder, ...]) -> dict[str, Mapper]:
-    """The mappers by what the user calls them, in that order."""
-    return {name: build_mapper(name, encoders) for name in request.mappers}
 
 
 def _tasks(request: EvaluateRequest) -> list[Task]:

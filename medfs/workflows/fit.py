@@ -1,6 +1,8 @@
 """Support set → calibrated classifier: the heart of adapt, evaluate and the estimator."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -10,16 +12,55 @@ from medfs.calibration.temperature import fit_temperature
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.episodes import SupportSet
 from medfs.core.features import Features
-from medfs.core.mapping import Mapper
+from medfs.workflows.recipes import Recipe
+
+# Log-likelihood by which held-out cases must prefer the fallback: odds of twenty to one.
+_CLEARLY = math.log(20)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a recipe made of a support set.
+
+    Attributes:
+        calibrated: the classifier.
+        used: the recipe, or its fallback.
+        reason: why that one.
+        log_likelihood: of the held-out support, after calibration; None without held-out cases.
+    """
+
+    calibrated: CalibratedClassifier
+    used: Recipe
+    reason: str
+    log_likelihood: float | None
 
 
 @torch.no_grad()
-def fit(support: SupportSet, mapper: Mapper, mapper_name: str, seed: int) -> CalibratedClassifier:
-    """θ = M_φ(S), with a temperature from logits of cases that were held out."""
-    classifier = mapper(support)
-    held_out = held_out_logits(support, mapper, seed)
-    temperature = fit_temperature(held_out, temperature_prior(mapper_name, support))
-    return CalibratedClassifier(classifier, temperature)
+def fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
+    """θ = M_φ(S), with a temperature from logits of cases that were held out.
+
+    Where those cases clearly prefer the recipe's fallback, it is used, and `reason` says so.
+    """
+    first = _fit(support, recipe, seed)
+    if recipe.fallback is None or first.log_likelihood is None:
+        return first
+    second = _fit(support, recipe.fallback, seed)
+    if (second.log_likelihood or 0.0) - first.log_likelihood <= _CLEARLY:
+        return first
+    reason = (
+        f"this support is unlike the tasks that {recipe.name} was trained on: left-out cases have "
+        f"log-likelihood {second.log_likelihood:.1f} with {second.used.name}, "
+        f"{first.log_likelihood:.1f} with {recipe.name}"
+    )
+    return replace(second, reason=reason)
+
+
+def _fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
+    classifier = recipe.mapper(support)
+    held_out = held_out_logits(support, recipe.mapper, seed)
+    temperature = fit_temperature(held_out, temperature_prior(recipe.name, support))
+    told = None if held_out is None else held_out.log_likelihood(temperature)
+    return Fitted(CalibratedClassifier(classifier, temperature), recipe, recipe.reason, told)
 
 
 def support_set(

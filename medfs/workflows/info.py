@@ -6,6 +6,8 @@ from typing import Any
 
 from medfs.core.registry import Registry
 from medfs.storage.configs import config_names, read_config
+from medfs.storage.files import sha256
+from medfs.storage.shipped import shipped_file, shipped_names
 from medfs.workflows.registries import BACKBONES, CALIBRATORS, EXPORTERS, MAPPERS, READERS
 
 _PACKAGES = ("torch", "monai", "numpy", "scipy", "scikit-learn", "nibabel", "pydicom")
@@ -25,6 +27,7 @@ def describe(devices: bool = False) -> dict[str, Any]:
         ],
         "backbones": _entries(BACKBONES),
         "mappers": _entries(MAPPERS),
+        "shipped": [_shipped(name) for name in shipped_names()],
         "calibrators": _entries(CALIBRATORS),
         "exporters": _entries(EXPORTERS),
     }
@@ -36,6 +39,12 @@ def _entries(registry: Registry) -> list[dict[str, str]]:
         {"name": e.name, "summary": e.summary, "provider": e.provider}
         for e in registry.entries().values()
     ]
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    """Weights that come with medfs, known by their hash."""
+    content = shipped_file(name).read_bytes()
+    return {"name": name, "bytes": len(content), "sha256": sha256(content)}
 
 
 def _version(package: str) -> str | None:

@@ -13,6 +13,7 @@ from medfs.core.mapping import Mapper
 from medfs.core.threads import single_thread
 from medfs.metrics.episodes import EpisodeOutcome
 from medfs.workflows.fit import fit, support_set
+from medfs.workflows.recipes import Recipe
 
 # Support set and number of the episode → classifier.
 Adapt = Callable[[SupportSet, int], CalibratedClassifier]
@@ -34,9 +35,9 @@ def answers(known: Known, episodes: Sequence[Episode], adapt: Adapt) -> list[Epi
         return [_answer(known, episode, i, adapt) for i, episode in enumerate(episodes)]
 
 
-def calibrated(mapper: Mapper, name: str, seed: int) -> Adapt:
+def calibrated(recipe: Recipe, seed: int) -> Adapt:
     """As `medfs adapt` does it: the mapper, and a temperature from cases that were held out."""
-    return lambda support, number: fit(support, mapper, name, seed + number)
+    return lambda support, number: fit(support, recipe, seed + number).calibrated
 
 
 def uncalibrated(mapper: Mapper) -> Adapt:

@@ -37,6 +37,7 @@ MAPPERS = Registry(
         "maml": ("medfs.mappers.maml:MAML", "gradient steps, learned start (Finn 2017)"),
         "anil": ("medfs.mappers.anil:ANIL", "gradient steps of the head alone (Raghu 2020)"),
         "hyper": ("medfs.mappers.hyper:Hyper", "θ written by a set encoder"),
+        "mixture": ("medfs.mappers.mixture:Mixture", "ridge experts, averaged by their evidence"),
     },
 )
 

@@ -17,8 +17,9 @@ def in_words(report: Mapping[str, Any]) -> str:
     classes = " + ".join(f"{c['patients']} {name}" for name, c in report["classes"].items())
     used = report["components"]
     made = (
-        f"{', '.join(used['features'])} + {used['mapper']} + {used['calibrator']} "
-        f"(T = {report['temperature']:.2f}), region: {'mask' if used['use_masks'] else 'found'}, "
+        f"{', '.join(used['features'])} + {used['mapper']} ({used['mapper_reason']}) + "
+        f"{used['calibrator']} (T = {report['temperature']:.2f}), "
+        f"region: {'mask' if used['use_masks'] else 'found'}, "
         f"preset: {used['preset']} ({used['preset_reason']})"
     )
     return f"used: {made}\n{classes} patients: {_ranking(report['performance_on_support'])}"

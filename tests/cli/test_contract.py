@@ -67,7 +67,7 @@ def test_adapt_writes_these_files_and_no_others(medfs, support, out):
     assert [p.name for p in out.parent.iterdir()] == [out.name]
     for said in (
         "radiomics",
-        "ridge",
+        "comes with medfs",
         "temperature",
         "ct-lung",
         "every case is taken as a patient",

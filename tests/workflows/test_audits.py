@@ -20,6 +20,7 @@ from medfs.workflows.audits import audit_permuted, audit_shortcuts, clues
 from medfs.workflows.components import build_mapper
 from medfs.workflows.facts import ScanFacts
 from medfs.workflows.judging import Known, answers, calibrated, uncalibrated
+from medfs.workflows.recipes import recipe
 from medfs.workflows.registries import MAPPERS
 from medfs.workflows.verdicts import verdicts
 
@@ -227,8 +228,8 @@ def test_permuted_labels_bring_every_mapper_to_chance(name, way):
 @pytest.mark.parametrize("name", sorted(n for n, e in MAPPERS.entries().items() if e.target))
 def test_every_mapper_can_be_judged(honest, name):
     """Those with learned numbers too, whose tensors want gradients."""
-    mapper = build_mapper(name, (Numbers(),))
-    said = answers(honest.known, honest.episodes(3), calibrated(mapper, name, 0))
+    chosen = recipe(name, (Numbers(),))
+    said = answers(honest.known, honest.episodes(3), calibrated(chosen, 0))
     mean, _, _ = replicate(said, 50).interval("auroc")
     assert mean > 0.85
 

@@ -42,10 +42,14 @@ class SyntheticTasks:
         shape: voxels along x, y, z.
         scenes, factors: all unless given.
         n_way, n_shot: of a batch of tasks, drawn from these.
-        n_class_factors, separation, label_noise, imbalance: see `TaskPlan`.
+        n_class_factors, separation, label_noise, imbalance, size_spread: see `TaskPlan`.
+        labels: of pooled tasks. `factors`: the classes that were drawn; `directions`: random sparse
+            directions of the features themselves; `none`: chance, for a mapper has to know what
+            that looks like.
         shapes: folder of label maps (NIfTI) whose anatomy surrounds the findings; relative to where
             the command runs.
         pool: number of tasks of the pool, with the most classes, shots and queries.
+        cases: of each class of a pooled task; the most shots and queries unless given.
         seed: of the pool.
         weight: of this source among all.
     """
@@ -61,8 +65,11 @@ class SyntheticTasks:
     separation: tuple[Positive, Positive] = (1.5, 4.0)
     label_noise: tuple[Share, Share] = (0.0, 0.0)
     imbalance: Share = 0.0
+    size_spread: tuple[Share, Share] = (0.0, 0.0)
+    labels: Literal["factors", "directions", "none"] = "factors"
     shapes: str | None = None
     pool: Count = 200
+    cases: Count | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     weight: Positive = 1.0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from medfs.storage.files import sha256
 from medfs.storage.tensors import TensorCache
 from medfs.synthesis.plans import TaskPlan
 from medfs.synthesis.tasks import SyntheticTasks, sample_tasks
+from medfs.workflows.meta.directions import labels_by_chance, labels_by_direction
 
 _CASES_AT_ONCE = 16
 Progress = Callable[[int], None]
@@ -29,6 +31,8 @@ class FeaturePool:
     Attributes:
         features: of every case of every task.
         labels: of the cases, the same in all tasks.
+        rule: what classes are: see `SyntheticTasks.labels`. Other rules than `factors` deal the
+            cases of a task anew, and draw fewer shots where a class has not enough cases.
         ways_and_shots: drawn for a batch.
         plan: shares of wrong labels and of missing cases, queries.
         n_tasks: of a batch.
@@ -37,6 +41,7 @@ class FeaturePool:
 
     features: Float[Tensor, "task case feature"]
     labels: Int[Tensor, "case"]
+    rule: Literal["factors", "directions", "none"]
     ways_and_shots: Callable[[np.random.Generator], tuple[int, int]]
     plan: TaskPlan
     n_tasks: int
@@ -49,9 +54,18 @@ class FeaturePool:
             EpisodeError: more ways or cases are asked for than the pool has.
         """
         n_way, n_shot = self.ways_and_shots(rng)
-        drawn = [self._one(n_way, n_shot, rng) for _ in range(self.n_tasks)]
+        if self.rule == "factors":
+            labels_of = [self.labels.numpy()] * self.n_tasks
+            drawn = [self._one(cases, n_way, n_shot, rng) for cases in labels_of]
+            chosen = rng.integers(len(self.features), size=self.n_tasks)
+        else:
+            chosen = rng.integers(len(self.features), size=self.n_tasks)
+            labels_of = [self._dealt(self.features[t].numpy(), n_way, rng) for t in chosen]
+            fewest = min(int(np.bincount(cases[cases >= 0]).min()) for cases in labels_of)
+            n_shot = max(1, min(n_shot, fewest - self.plan.n_query))
+            drawn = [self._one(cases, n_way, n_shot, rng) for cases in labels_of]
         rows, labels = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
-        task = torch.from_numpy(rng.integers(len(self.features), size=self.n_tasks))
+        task = torch.from_numpy(chosen)
         items, s = self.features[task[:, None], rows], n_way * n_shot
         given, asked = labels[:, :s], labels[:, s:]
         return TaskBatch(
@@ -64,16 +78,23 @@ class FeaturePool:
             n_way,
         )
 
+    def _dealt(
+        self, rows: Float[np.ndarray, "case feature"], n_way: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        if self.rule == "none":
+            return labels_by_chance(len(rows), n_way, rng)
+        return labels_by_direction(rows, n_way, rng)
+
     def _one(
-        self, n_way: int, n_shot: int, rng: np.random.Generator
+        self, cases: NDArray[np.int64], n_way: int, n_shot: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of one task and the labels given for them, support first; −1 is left out."""
-        most, cases = int(self.labels.max()) + 1, self.labels.numpy()
-        n_query = self.plan.n_query
-        if n_way > most or n_shot + n_query > np.bincount(cases).min():
+        n_query, counts = self.plan.n_query, np.bincount(cases[cases >= 0])
+        most = len(counts)
+        if n_way > most or n_shot + n_query > counts.min():
             raise EpisodeError(
                 f"the pool has no {n_way}-way episode of {n_shot} + {n_query} cases",
-                why=f"It has {most} classes of {np.bincount(cases).min()} cases",
+                why=f"It has {most} classes of {counts.min()} cases",
             )
         chosen = rng.permutation(most)[:n_way]
         drawn = np.stack(
@@ -99,20 +120,23 @@ class FeaturePool:
 def fill_pool(
     plan: TaskPlan,
     n_tasks: int,
+    n_cases: int | None,
     seed: int,
     encoders: Sequence[Encoder],
     device: torch.device,
     cache: TensorCache,
     progress: Progress = lambda _: None,
 ) -> tuple[Float[Tensor, "task case feature"], Int[Tensor, "case"]]:
-    """Features of every case of `n_tasks` tasks with the most ways, shots and queries of the plan.
+    """Features of every case of `n_tasks` tasks with the most ways of the plan.
+
+    A class has `n_cases` cases, or the most shots and queries of the plan.
 
     What the cache holds is used if the generator still draws the same first task.
 
     Returns:
         Features, and the labels, which are the same in all tasks.
     """
-    n_cases = max(plan.shots) + plan.n_query
+    n_cases = max(plan.shots) + plan.n_query if n_cases is None else n_cases
     whole = replace(
         plan, n_tasks=1, n_shot=1, n_query=n_cases - 1, label_noise=(0.0, 0.0), imbalance=0.0
     )

@@ -12,6 +12,7 @@ from medfs.core.errors import OutputError
 from medfs.core.tasks import TaskBatch
 from medfs.episodes.mixture import EpisodeStream, Sampled, Source
 from medfs.export.checkpoint import read_checkpoint, write_checkpoint
+from medfs.mappers.learners import FeatureLearner
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.components import build_encoders, choose_device
@@ -137,13 +138,10 @@ def start(request: MetaRequest, listener: Listener) -> Run:
 def _fit_statistics(run: Run, train: Source[Sampled[TaskBatch]], config: MetaConfig) -> None:
     """Mean and deviation of the features that meta-training will see."""
     learner = run.state.learner
-    embedding = getattr(getattr(learner, "mapper", None), "embedding", None)
-    if config.encoder is not None or embedding is None:
+    if config.encoder is not None or not isinstance(learner, FeatureLearner):
         return
     batches = _drawn(train, config, _STATISTICS, config.loop.statistics_batches)
-    rows = [b.support[b.support_weights > 0] for b in batches]
-    rows += [b.query[b.query_weights > 0] for b in batches]
-    embedding.fit_population(torch.cat(rows).to(run.device))
+    learner.mapper.fit_population([to_device(batch, run.device) for batch in batches])
     run.state.average.module.load_state_dict(learner.state_dict())
 
 

@@ -126,6 +126,7 @@ def task_plan(source: families.SyntheticTasks) -> TaskPlan:
         separation=source.separation,
         label_noise=source.label_noise,
         imbalance=source.imbalance,
+        size_spread=source.size_spread,
         shapes=_label_maps(source),
     )
 
@@ -143,6 +144,7 @@ def _pooled(source: families.SyntheticTasks, workshop: Workshop) -> FeaturePool:
     features, labels = fill_pool(
         plan,
         source.pool,
+        source.cases,
         source.seed,
         workshop.encoders,
         workshop.device,
@@ -152,7 +154,7 @@ def _pooled(source: families.SyntheticTasks, workshop: Workshop) -> FeaturePool:
     draw = partial(_one_of_each, source)
     names = [e.identity for e in workshop.encoders]
     identity = f"{workshop.n_tasks} of {source!r} by {names}"
-    return FeaturePool(features, labels, draw, plan, workshop.n_tasks, identity)
+    return FeaturePool(features, labels, source.labels, draw, plan, workshop.n_tasks, identity)
 
 
 def _one_of_each(source: families.SyntheticTasks, rng: np.random.Generator) -> tuple[int, int]:

@@ -38,6 +38,10 @@ def kinds():
             label_noise=(0.4, 0.4),
             imbalance=1.0,
         ),
+        "directions": replace(
+            volumes, kind="synthetic-features", pool=2, labels="directions", cases=12
+        ),
+        "chance": replace(volumes, kind="synthetic-features", pool=2, labels="none", cases=12),
     }
 
 

@@ -1,0 +1,232 @@
+"""A posterior mixture of ridge classifiers, each with its own learned idea of what matters.
+
+With ten cases no method can find out which of forty features tell two classes apart. An expert is a
+guess made in advance: a metric of the features, a penalty, a scale. Every expert is a Gaussian
+process with a linear kernel, so the support itself says in closed form how well each guess explains
+its labels: by the marginal likelihood (Rasmussen & Williams, 2006, eq. 5.8; the amplitude is
+maximised out) and by leaving cases out (eq. 5.12). The classifiers are averaged by these odds times
+learned prior odds (Bayesian model averaging: Hoeting et al., Statistical Science 14, 1999). All
+experts are linear in the same standardised features, hence so is their mixture.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from medfs.core.tasks import TaskBatch
+from medfs.core.theta import LinearHead, Standardizer, Theta
+from medfs.mappers.base import TensorMapper, class_means
+from medfs.mappers.modulation import seeded_linear, silent_linear
+
+_LIMIT = 4.0
+_FACTS = 6
+# Log of the number of cases at which what depends on that number is zero, about seven.
+_TYPICAL = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A support as the experts see it.
+
+    Attributes:
+        z: standardised features.
+        members: weight of each case in each class.
+        root: square root of each case's weight, one on average; zero for padding.
+        usual: variance that cases of one task usually have.
+        own: variance on this support.
+        n_cases: how many equal cases the weights amount to.
+    """
+
+    z: Float[Tensor, "case feature"]
+    members: Float[Tensor, "case way"]
+    root: Float[Tensor, "case"]
+    usual: Float[Tensor, "feature"]
+    own: Float[Tensor, "feature"]
+    n_cases: Float[Tensor, ""]
+
+    @property
+    def log_size(self) -> Tensor:
+        return self.n_cases.log() - _TYPICAL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evidence:
+    """What a support says of every expert.
+
+    Attributes:
+        dual: solution of the ridge system, by case.
+        marginal: log marginal likelihood of the class codes.
+        left_out: log-likelihood of the labels, each case left out in turn.
+    """
+
+    dual: Float[Tensor, "expert case way"]
+    marginal: Float[Tensor, "expert"]
+    left_out: Float[Tensor, "expert"]
+
+
+class Mixture(TensorMapper):
+    """Bayesian average of linear Gaussian processes over learned feature metrics.
+
+    Features are centred on the support and divided by the spread that cases of one task usually
+    have, moved towards the support's own as far as was learned for each feature. What differs
+    between experts besides their metric: how far they rely on the support's own spread, and how far
+    on the features in which its classes lie apart.
+
+    Args:
+        n_features: length of a row.
+        experts: how many guesses.
+        width: of the small network that sets the scale of the logits from what is known of the
+            task: numbers of cases and classes, evidence, agreement of the experts.
+    """
+
+    spread: Tensor
+    limit: Tensor
+
+    def __init__(self, n_features: int, experts: int = 24, width: int = 16) -> None:
+        super().__init__(n_features, "none")
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("spread", torch.ones(n_features))
+        self.register_buffer("limit", torch.tensor(_LIMIT))
+        gain, penalty = _opinions(experts, n_features, generator)
+        self.log_gain = torch.nn.Parameter(gain)
+        self.log_penalty = torch.nn.Parameter(penalty)
+        self.log_scale = torch.nn.Parameter(torch.full((experts,), 1.5))
+        # Cases that the usual spread counts as: for all experts, and beyond that for each.
+        self.log_cases = torch.nn.Parameter(torch.full((n_features,), math.log(10.0)))
+        self.log_cases_of = torch.nn.Parameter(torch.full((experts,), math.log(3.0)))
+        self.reliance = torch.nn.Parameter(_shuffled(-2.0, 2.0, experts, generator))
+        self.focus = torch.nn.Parameter(_shuffled(-3.0, 1.0, experts, generator))
+        self.focus_by_size = torch.nn.Parameter(torch.zeros(experts))
+        self.odds = torch.nn.Parameter(torch.zeros(experts))
+        self.odds_by_size = torch.nn.Parameter(torch.zeros(experts))
+        self.log_weights = torch.nn.Parameter(torch.full((2,), -1.0))
+        self.read = seeded_linear(_FACTS, width, generator)
+        self.confidence = silent_linear(width, 1)
+
+    def fit_population(self, batches: Sequence[TaskBatch]) -> None:
+        """The usual spread within a task, a geometric mean: no single kind of scan rules it."""
+        variances = torch.cat([_variances(batch) for batch in batches]).double()
+        mean = variances.mean(dim=0)
+        # A feature that is constant in most tasks is not therefore precise.
+        floor = (1e-3 * mean).clamp_min(1e-12)
+        self.spread.copy_((variances.maximum(floor).log().mean(dim=0) / 2).exp())
+
+    def theta(self, x: Float[Tensor, "case feature"], members: Float[Tensor, "case way"]) -> Theta:
+        standardizer, seen = self._see(x, members)
+        metrics = self._metrics(seen)
+        evidence = self._evidence(seen, metrics)
+        odds = self._odds(seen, evidence)
+        scale = self._confidence(seen, evidence, odds)
+        of_experts = torch.einsum("enw,n,nf->ewf", evidence.dual, seen.root, seen.z)
+        share = odds * self.log_scale.exp() * scale / self.n_features
+        weight = torch.einsum("e,ef,ewf->wf", share, metrics, of_experts)
+        # Features are centred on classes that weigh alike: nothing is left for a bias.
+        return Theta((standardizer,), LinearHead(weight, weight.new_zeros(len(weight))))
+
+    def _see(self, x: Tensor, members: Tensor) -> tuple[Standardizer, _Seen]:
+        weights = members.sum(dim=1)
+        n_cases = 1 / weights.square().sum()
+        mean = weights @ x
+        usual, own = self.spread.square(), weights @ (x - mean).square()
+        variance = _between(usual, own, self.log_cases, n_cases)
+        standardizer = Standardizer(mean, variance.sqrt(), self.limit)
+        root = (weights * n_cases).sqrt()
+        return standardizer, _Seen(standardizer(x), members, root, usual, own, n_cases)
+
+    def _metrics(self, seen: _Seen) -> Float[Tensor, "expert feature"]:
+        """Weight of each squared feature, one on average."""
+        shared = _between(seen.usual, seen.own, self.log_cases, seen.n_cases)
+        theirs = _between(seen.usual, seen.own, self.log_cases_of[:, None], seen.n_cases)
+        by_spread = (shared / theirs).log() * torch.sigmoid(self.reliance)[:, None]
+        power = torch.sigmoid(self.focus + self.focus_by_size * seen.log_size)[:, None]
+        metrics = torch.exp(2 * self.log_gain + by_spread + 2 * power * _apartness(seen))
+        return metrics / metrics.mean(dim=1, keepdim=True)
+
+    def _evidence(self, seen: _Seen, metrics: Tensor) -> _Evidence:
+        """Ridge of every expert; a case of weight zero tells nothing and costs nothing."""
+        weights, n_way = seen.members.sum(dim=1), seen.members.shape[1]
+        targets = seen.members / weights.clamp_min(1e-12)[:, None] - 1 / n_way
+        targets = seen.root[:, None] * targets
+        penalty = self.log_penalty.exp()
+        rows = seen.root[:, None] * seen.z
+        kernel = torch.einsum("nf,ef,mf->enm", rows, metrics, rows) / self.n_features
+        eye = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+        # Over the penalty, so that a row of zeros has a determinant of one.
+        factor = torch.linalg.cholesky(kernel / penalty[:, None, None] + eye)
+        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+        half = inverse @ targets
+        dual = inverse.mT @ half / penalty[:, None, None]
+        size = seen.n_cases * (n_way - 1)
+        misfit = (half.square().sum(dim=(1, 2)) / penalty / size + 1e-4).log()
+        volume = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        volume = volume + seen.n_cases * self.log_penalty
+        precision = inverse.square().sum(dim=1) / penalty[:, None]
+        expected = (targets - dual / precision[:, :, None]) / seen.root.clamp_min(1e-6)[:, None]
+        log_p = torch.log_softmax(expected * self.log_scale.exp()[:, None, None], dim=2)
+        return _Evidence(
+            dual,
+            -(size * misfit + (n_way - 1) * volume) / 2,
+            seen.n_cases * (log_p * seen.members).sum(dim=(1, 2)),
+        )
+
+    def _odds(self, seen: _Seen, evidence: _Evidence) -> Float[Tensor, "expert"]:
+        """Posterior probability of each expert."""
+        of_marginal, of_left_out = self.log_weights.exp()
+        told = of_marginal * evidence.marginal + of_left_out * evidence.left_out
+        return torch.softmax(self.odds + self.odds_by_size * seen.log_size + told, dim=0)
+
+    def _confidence(self, seen: _Seen, evidence: _Evidence, odds: Tensor) -> Float[Tensor, ""]:
+        """Factor on all logits: how sharp probabilities may be."""
+        ways = seen.n_cases.new_tensor(float(seen.members.shape[1]))
+        facts = [
+            seen.log_size,
+            ways.log(),
+            1 / ways,
+            (odds * evidence.left_out).sum() / seen.n_cases,
+            (odds * evidence.marginal).sum() / seen.n_cases,
+            -(odds * (odds + 1e-9).log()).sum(),
+        ]
+        hidden = torch.nn.functional.gelu(self.read(torch.stack(facts)))
+        return self.confidence(hidden)[0].exp()
+
+
+def _opinions(experts: int, n_features: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Log gains and log penalties to begin with: a third of the experts trusts all features."""
+    gain = torch.randn(experts, n_features, generator=generator)
+    open_minded = max(1, experts // 3)
+    gain[:open_minded] = 0
+    rest = torch.linspace(-2, 1, experts - open_minded)
+    return gain, torch.cat([torch.linspace(-4, 1, open_minded), rest])
+
+
+def _shuffled(low: float, high: float, n: int, generator: torch.Generator) -> Tensor:
+    """Evenly spread numbers in random order, so that the experts differ in every combination."""
+    return torch.linspace(low, high, n)[torch.randperm(n, generator=generator)]
+
+
+def _between(usual: Tensor, own: Tensor, log_cases: Tensor, n_cases: Tensor) -> Tensor:
+    """A variance between the usual and the support's, as if the usual one came from more cases."""
+    cases = log_cases.exp()
+    return (cases * usual + n_cases * own) / (cases + n_cases)
+
+
+def _apartness(seen: _Seen) -> Float[Tensor, "feature"]:
+    """Log ratio of the variances between and within classes, zero on average."""
+    means = class_means(seen.z, seen.members)
+    between = (means - means.mean(dim=0)).square().mean(dim=0)
+    within = (seen.members.sum(dim=1) @ seen.z.square() - between).clamp_min(0)
+    ratio = ((between + 0.05) / (within + 0.05)).log()
+    return ratio - ratio.mean()
+
+
+def _variances(batch: TaskBatch) -> Float[Tensor, "task feature"]:
+    """Of all cases of each task, its classes alike."""
+    rows = torch.cat([batch.support, batch.query], dim=1)
+    weights = torch.cat([batch.support_weights, batch.query_weights], dim=1)[..., None]
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    mean = (weights * rows).sum(dim=1, keepdim=True)
+    return (weights * (rows - mean).square()).sum(dim=1)

@@ -1,0 +1,76 @@
+"""Which mapper adapts to a support set, and what stands by in case it does not suit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medfs.core.errors import UsageError
+from medfs.core.features import Encoder
+from medfs.core.mapping import Mapper
+from medfs.export.mapper_file import MapperFile, read_mapper
+from medfs.storage.shipped import shipped_file
+from medfs.workflows.components import build_mapper, load_mapper, mapper_identity
+
+# The mapper that comes with medfs, and the rule that needs no meta-training.
+SHIPPED, PLAIN = "medfs-base", "ridge"
+AUTO = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How to adapt.
+
+    Attributes:
+        name: as a user calls it.
+        identity: what a model remembers: the name, and the hash of φ where it was trained.
+        mapper: S → θ.
+        reason: why this one.
+        fallback: takes over where cases that are held out clearly prefer it.
+    """
+
+    name: str
+    identity: str
+    mapper: Mapper
+    reason: str
+    fallback: "Recipe | None" = None
+
+
+def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
+    """From what a user names to how it is done.
+
+    Args:
+        spec: `auto`, a mapper, `medfs-base`, or NAME=FILE of one that was meta-trained.
+        encoders: whose features it reads.
+
+    Raises:
+        UsageError: no such mapper, or one that was trained for other features.
+        ScanReadError, IntegrityError: a file that is not there, or is no mapper.
+    """
+    if spec not in (AUTO, SHIPPED):
+        return Recipe(
+            spec, mapper_identity(spec), build_mapper(spec, encoders), "named by the user"
+        )
+    trained = shipped_mapper()
+    found = tuple(e.identity for e in encoders)
+    if spec == AUTO and found != trained.encoders:
+        reason = f"{SHIPPED} knows {' + '.join(trained.encoders)}, not {' + '.join(found)}"
+        return Recipe(PLAIN, PLAIN, build_mapper(PLAIN, encoders), reason)
+    mapper = load_mapper(trained, SHIPPED, encoders)
+    plain = Recipe(PLAIN, PLAIN, build_mapper(PLAIN, encoders), "stands by")
+    reason = "comes with medfs" if spec == AUTO else "named by the user"
+    return Recipe(SHIPPED, trained.identity, mapper, reason, plain)
+
+
+def recipes(specs: Sequence[str], encoders: Sequence[Encoder]) -> dict[str, Recipe]:
+    """By name; UsageError if two of them are the same."""
+    found: dict[str, Recipe] = {}
+    for spec in specs:
+        made = recipe(spec, encoders)
+        if made.name in found:
+            raise UsageError(f"{made.name} is given twice", why=f"{AUTO} stands for it here")
+        found[made.name] = made
+    return found
+
+
+def shipped_mapper() -> MapperFile:
+    """φ that comes with medfs."""
+    return read_mapper(shipped_file(f"{SHIPPED}.safetensors"))
