@@ -12,14 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from sklearn.linear_model import LogisticRegression
+from reference_heads import logistic_on
 from tables import markdown, progress, section, write_json
 
-from medfs.core.classifiers import CalibratedClassifier, Classifier
-from medfs.core.episodes import SupportSet
 from medfs.core.features import Encoder
-from medfs.core.theta import LinearHead, Standardizer, Theta
 from medfs.metrics.episodes import EpisodeOutcome, EpisodeSummary, summarize_episodes
 from medfs.metrics.paired import Difference, paired_differences
 from medfs.storage.tensors import TensorCache
@@ -81,24 +77,6 @@ def main() -> None:
     write_json(args.out, {"schema_version": 1, "notes": remarks, "rows": [_plain(r) for r in rows]})
 
 
-def logistic_regression(support: SupportSet, inverse_penalty: float) -> Classifier:
-    """scikit-learn's fit as a medfs classifier; a feature of deviation 0 has scale 1."""
-    x = support.features.joined().double()
-    mean, spread = x.mean(dim=0), x.std(dim=0, correction=0)
-    unlimited = torch.tensor(float("inf"), dtype=torch.float64)
-    standardizer = Standardizer(
-        mean, torch.where(spread > 0, spread, torch.ones_like(spread)), unlimited
-    )
-    fitted = LogisticRegression(C=inverse_penalty, max_iter=5000)
-    fitted.fit(standardizer(x).numpy(), support.labels.numpy())
-    weight, bias = torch.from_numpy(fitted.coef_), torch.from_numpy(fitted.intercept_)
-    if support.n_way == 2:
-        # One row of coefficients stands for the difference of the two classes' logits.
-        weight, bias = torch.cat([-weight / 2, weight / 2]), torch.cat([-bias / 2, bias / 2])
-    theta = Theta((standardizer,), LinearHead(weight, bias))
-    return Classifier(support.features.identities, theta, support.class_names)
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -120,15 +98,8 @@ def _methods(
 ) -> dict[str, Adapt]:
     methods = {name: calibrated(recipe(name, encoders), seed) for name in MAPPERS}
     for c in penalties:
-        methods[f"logistic regression, C = {c:g}"] = _uncalibrated_logistic(c)
+        methods[f"logistic regression, C = {c:g}"] = logistic_on(None, penalty=c)
     return methods
-
-
-def _uncalibrated_logistic(inverse_penalty: float) -> Adapt:
-    one = torch.tensor(1.0, dtype=torch.float64)
-    return lambda support, _: CalibratedClassifier(
-        logistic_regression(support, inverse_penalty), one
-    )
 
 
 def _compare(

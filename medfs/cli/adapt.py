@@ -12,6 +12,10 @@ from medfs.cli.console import SOME_FAILED, counter, data, say, warn
 def adapt(
     support: Annotated[Path, typer.Option(help="Folder per class of scans, or a manifest.")],
     out: Annotated[Path, typer.Option(help="Model folder to write; must not exist.")],
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="Scans of the same kind without labels, read like those of predict."),
+    ] = None,
     mapper: Annotated[
         str,
         typer.Option(help="auto, a name, or NAME=FILE of one that was meta-trained."),
@@ -40,6 +44,7 @@ def adapt(
     request = AdaptRequest(
         support=support,
         out=out,
+        unlabelled=unlabelled,
         mapper=mapper,
         features=opt.names(features),
         preset=preset,

@@ -9,6 +9,7 @@ learned prior odds (Bayesian model averaging: Hoeting et al., Statistical Scienc
 experts are linear in the same standardised features, hence so is their mixture.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ _LIMIT = 4.0
 _FACTS = 6
 # Log of the number of cases at which what depends on that number is zero, about seven.
 _TYPICAL = 2.0
+# Unlabelled cases of a site weigh against what is usual elsewhere, which counts as so many cases;
+# against the support's own spread they count as no more than these.
+_USUAL_CASES, _MOST_SITE_CASES = 10, 20
+# Of a normal distribution the middle 68 % are two deviations wide; findings have longer tails.
+_QUANTILES = (0.16, 0.84)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +91,14 @@ class Mixture(TensorMapper):
 
     spread: Tensor
     limit: Tensor
+    site_cases: Tensor
 
     def __init__(self, n_features: int, experts: int = 24, width: int = 16) -> None:
         super().__init__(n_features, "none")
         generator = torch.Generator().manual_seed(0)
         self.register_buffer("spread", torch.ones(n_features))
         self.register_buffer("limit", torch.tensor(_LIMIT))
+        self.register_buffer("site_cases", torch.zeros(()), persistent=False)
         gain, penalty = _opinions(experts, n_features, generator)
         self.log_gain = torch.nn.Parameter(gain)
         self.log_penalty = torch.nn.Parameter(penalty)
@@ -115,6 +123,22 @@ class Mixture(TensorMapper):
         floor = (1e-3 * mean).clamp_min(1e-12)
         self.spread.copy_((variances.maximum(floor).log().mean(dim=0) / 2).exp())
 
+    def at_site(self, rows: Float[Tensor, "case feature"]) -> "Mixture":
+        """The same φ with the spread of features as it is at a site.
+
+        Args:
+            rows: features of unlabelled cases, two or more.
+        """
+        low, high = torch.quantile(rows.double(), rows.new_tensor(_QUANTILES).double(), dim=0)
+        theirs = ((high - low) / 2).square()
+        # Most cases may share a value, such as a single component.
+        theirs = torch.where(theirs > 0, theirs, rows.double().var(dim=0))
+        n, usual = len(rows), self.spread.double().square()
+        made = copy.deepcopy(self)
+        made.spread.copy_(((n * theirs + _USUAL_CASES * usual) / (n + _USUAL_CASES)).sqrt())
+        made.site_cases.fill_(min(n, _MOST_SITE_CASES))
+        return made
+
     def theta(self, x: Float[Tensor, "case feature"], members: Float[Tensor, "case way"]) -> Theta:
         standardizer, seen = self._see(x, members)
         metrics = self._metrics(seen)
@@ -132,19 +156,24 @@ class Mixture(TensorMapper):
         n_cases = 1 / weights.square().sum()
         mean = weights @ x
         usual, own = self.spread.square(), weights @ (x - mean).square()
-        variance = _between(usual, own, self.log_cases, n_cases)
+        variance = _between(usual, own, self._cases(self.log_cases), n_cases)
         standardizer = Standardizer(mean, variance.sqrt(), self.limit)
         root = (weights * n_cases).sqrt()
         return standardizer, _Seen(standardizer(x), members, root, usual, own, n_cases)
 
     def _metrics(self, seen: _Seen) -> Float[Tensor, "expert feature"]:
         """Weight of each squared feature, one on average."""
-        shared = _between(seen.usual, seen.own, self.log_cases, seen.n_cases)
-        theirs = _between(seen.usual, seen.own, self.log_cases_of[:, None], seen.n_cases)
+        of_all, of_each = self._cases(self.log_cases), self._cases(self.log_cases_of[:, None])
+        shared = _between(seen.usual, seen.own, of_all, seen.n_cases)
+        theirs = _between(seen.usual, seen.own, of_each, seen.n_cases)
         by_spread = (shared / theirs).log() * torch.sigmoid(self.reliance)[:, None]
         power = torch.sigmoid(self.focus + self.focus_by_size * seen.log_size)[:, None]
         metrics = torch.exp(2 * self.log_gain + by_spread + 2 * power * _apartness(seen))
         return metrics / metrics.mean(dim=1, keepdim=True)
+
+    def _cases(self, log_cases: Tensor) -> Tensor:
+        """How many cases the usual spread counts as."""
+        return log_cases.exp() + self.site_cases
 
     def _evidence(self, seen: _Seen, metrics: Tensor) -> _Evidence:
         """Ridge of every expert; a case of weight zero tells nothing and costs nothing."""
@@ -208,9 +237,8 @@ def _shuffled(low: float, high: float, n: int, generator: torch.Generator) -> Te
     return torch.linspace(low, high, n)[torch.randperm(n, generator=generator)]
 
 
-def _between(usual: Tensor, own: Tensor, log_cases: Tensor, n_cases: Tensor) -> Tensor:
-    """A variance between the usual and the support's, as if the usual one came from more cases."""
-    cases = log_cases.exp()
+def _between(usual: Tensor, own: Tensor, cases: Tensor, n_cases: Tensor) -> Tensor:
+    """A variance between the usual and the support's, each weighed by its number of cases."""
     return (cases * usual + n_cases * own) / (cases + n_cases)
 
 

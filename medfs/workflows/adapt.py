@@ -25,15 +25,21 @@ from medfs.workflows.fit import fit, support_set
 from medfs.workflows.recipes import AUTO, recipe
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
+from medfs.workflows.site import site_rows
 from medfs.workflows.sources import FileSource
 
 
 @dataclass(frozen=True)
 class AdaptRequest:
-    """What `medfs adapt` is asked for; defaults are those of the command line."""
+    """What `medfs adapt` is asked for; defaults are those of the command line.
+
+    `unlabelled` are scans of the same site and kind, from which the mapper learns how far features
+    usually spread there.
+    """
 
     support: Path
     out: Path
+    unlabelled: Path | None = None
     mapper: str = AUTO
     features: tuple[str, ...] = ("radiomics",)
     preset: str = "auto"
@@ -75,6 +81,10 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     embedder = Embedder(encoders, preset, device=device, cache=cache)
     done, failed = embed_all(embedder, sources, progress)
     kept = keep_usable(cohort, done, failed)
+    unused: list[Failed] = []
+    if request.unlabelled is not None:
+        rows, unused = site_rows(request.unlabelled, request.asked, use_masks, embedder, progress)
+        chosen = chosen.at_site(rows)
 
     support = support_set(
         [d.features for d in done],
@@ -105,4 +115,4 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         fitted.calibrated, request.features, weights, preset.to_dict(), settings, report
     )
     write_model(request.out, content, {"cases.csv": list_cases(done, failed)})
-    return AdaptResult(request.out, report, warnings, tuple(failed))
+    return AdaptResult(request.out, report, warnings, (*failed, *unused))

@@ -1,12 +1,17 @@
 """Which mapper adapts to a support set, and what stands by in case it does not suit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float
+from torch import Tensor
 
 from medfs.core.errors import UsageError
 from medfs.core.features import Encoder
 from medfs.core.mapping import Mapper
 from medfs.export.mapper_file import MapperFile, read_mapper
+from medfs.mappers.mixture import Mixture
+from medfs.storage.files import sha256
 from medfs.storage.shipped import shipped_file
 from medfs.workflows.components import build_mapper, load_mapper, mapper_identity
 
@@ -32,6 +37,29 @@ class Recipe:
     mapper: Mapper
     reason: str
     fallback: "Recipe | None" = None
+
+    def at_site(self, rows: Float[Tensor, "case feature"]) -> "Recipe":
+        """The same with a prior on features that fits a site.
+
+        Args:
+            rows: features of unlabelled cases.
+
+        Raises:
+            UsageError: the mapper has no such prior.
+        """
+        if not isinstance(self.mapper, Mixture):
+            raise UsageError(
+                f"{self.name} cannot use unlabelled scans",
+                why="It takes the spread of features from the labelled ones alone",
+                todo=f"Leave --unlabelled out, or use --mapper {SHIPPED}",
+            )
+        content = rows.double().contiguous().numpy().tobytes()
+        return replace(
+            self,
+            mapper=self.mapper.at_site(rows),
+            identity=f"{self.identity}-site-{sha256(content)[:8]}",
+            reason=f"{self.reason}; spread of features from {len(rows)} unlabelled scans",
+        )
 
 
 def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
