@@ -1,18 +1,16 @@
 """A posterior mixture of ridge classifiers, each with its own learned idea of what matters.
 
 With ten cases no method can find out which of forty features tell two classes apart. An expert is a
-guess made in advance: a metric of the features, a penalty, a scale. Every expert is a Gaussian
-process with a linear kernel, so the support itself says in closed form how well each guess explains
-its labels: by the marginal likelihood (Rasmussen & Williams, 2006, eq. 5.8; the amplitude is
-maximised out) and by leaving cases out (eq. 5.12). The classifiers are averaged by these odds times
-learned prior odds (Bayesian model averaging: Hoeting et al., Statistical Science 14, 1999). All
-experts are linear in the same standardised features, hence so is their mixture.
+guess made in advance: a metric of the features, a penalty, a scale. The support itself says in
+closed form how well each guess explains its labels (`medfs.mappers.evidence`). The classifiers are
+averaged by these odds times learned prior odds (Bayesian model averaging: Hoeting et al.,
+Statistical Science 14, 1999). All experts are linear in the same standardised features, hence so is
+their mixture.
 """
 
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -20,58 +18,17 @@ from torch import Tensor
 
 from medfs.core.tasks import TaskBatch
 from medfs.core.theta import LinearHead, Standardizer, Theta
-from medfs.mappers.base import TensorMapper, class_means
+from medfs.mappers.base import TensorMapper
+from medfs.mappers.evidence import Evidence, Seen, apartness, evidence
 from medfs.mappers.modulation import seeded_linear, silent_linear
 
 _LIMIT = 4.0
-_FACTS = 6
-# Log of the number of cases at which what depends on that number is zero, about seven.
-_TYPICAL = 2.0
+_OF_EXPERT, _OF_TASK = 6, 6
 # Unlabelled cases of a site weigh against what is usual elsewhere, which counts as so many cases;
 # against the support's own spread they count as no more than these.
 _USUAL_CASES, _MOST_SITE_CASES = 10, 20
 # Of a normal distribution the middle 68 % are two deviations wide; findings have longer tails.
 _QUANTILES = (0.16, 0.84)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """A support as the experts see it.
-
-    Attributes:
-        z: standardised features.
-        members: weight of each case in each class.
-        root: square root of each case's weight, one on average; zero for padding.
-        usual: variance that cases of one task usually have.
-        own: variance on this support.
-        n_cases: how many equal cases the weights amount to.
-    """
-
-    z: Float[Tensor, "case feature"]
-    members: Float[Tensor, "case way"]
-    root: Float[Tensor, "case"]
-    usual: Float[Tensor, "feature"]
-    own: Float[Tensor, "feature"]
-    n_cases: Float[Tensor, ""]
-
-    @property
-    def log_size(self) -> Tensor:
-        return self.n_cases.log() - _TYPICAL
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Evidence:
-    """What a support says of every expert.
-
-    Attributes:
-        dual: solution of the ridge system, by case.
-        marginal: log marginal likelihood of the class codes.
-        left_out: log-likelihood of the labels, each case left out in turn.
-    """
-
-    dual: Float[Tensor, "expert case way"]
-    marginal: Float[Tensor, "expert"]
-    left_out: Float[Tensor, "expert"]
 
 
 class Mixture(TensorMapper):
@@ -85,8 +42,8 @@ class Mixture(TensorMapper):
     Args:
         n_features: length of a row.
         experts: how many guesses.
-        width: of the small network that sets the scale of the logits from what is known of the
-            task: numbers of cases and classes, evidence, agreement of the experts.
+        width: of the two small networks, which weigh the evidence of an expert and set the scale of
+            the logits.
     """
 
     spread: Tensor
@@ -112,7 +69,10 @@ class Mixture(TensorMapper):
         self.odds = torch.nn.Parameter(torch.zeros(experts))
         self.odds_by_size = torch.nn.Parameter(torch.zeros(experts))
         self.log_weights = torch.nn.Parameter(torch.full((2,), -1.0))
-        self.read = seeded_linear(_FACTS, width, generator)
+        self.weights_by_size = torch.nn.Parameter(torch.zeros(2))
+        self.of_expert = seeded_linear(_OF_EXPERT, width, generator)
+        self.trust = silent_linear(width, 1)
+        self.of_task = seeded_linear(_OF_TASK, width, generator)
         self.confidence = silent_linear(width, 1)
 
     def fit_population(self, batches: Sequence[TaskBatch]) -> None:
@@ -141,17 +101,16 @@ class Mixture(TensorMapper):
 
     def theta(self, x: Float[Tensor, "case feature"], members: Float[Tensor, "case way"]) -> Theta:
         standardizer, seen = self._see(x, members)
-        metrics = self._metrics(seen)
-        evidence = self._evidence(seen, metrics)
-        odds = self._odds(seen, evidence)
-        scale = self._confidence(seen, evidence, odds)
-        of_experts = torch.einsum("enw,n,nf->ewf", evidence.dual, seen.root, seen.z)
-        share = odds * self.log_scale.exp() * scale / self.n_features
+        metrics, scale = self._metrics(seen), self.log_scale.exp()
+        told = evidence(seen, metrics, self.log_penalty.exp(), scale)
+        odds = self._odds(seen, told)
+        of_experts = torch.einsum("enw,n,nf->ewf", told.dual, seen.root, seen.z)
+        share = odds * scale * self._confidence(seen, told, odds) / self.n_features
         weight = torch.einsum("e,ef,ewf->wf", share, metrics, of_experts)
         # Features are centred on classes that weigh alike: nothing is left for a bias.
         return Theta((standardizer,), LinearHead(weight, weight.new_zeros(len(weight))))
 
-    def _see(self, x: Tensor, members: Tensor) -> tuple[Standardizer, _Seen]:
+    def _see(self, x: Tensor, members: Tensor) -> tuple[Standardizer, Seen]:
         weights = members.sum(dim=1)
         n_cases = 1 / weights.square().sum()
         mean = weights @ x
@@ -159,67 +118,56 @@ class Mixture(TensorMapper):
         variance = _between(usual, own, self._cases(self.log_cases), n_cases)
         standardizer = Standardizer(mean, variance.sqrt(), self.limit)
         root = (weights * n_cases).sqrt()
-        return standardizer, _Seen(standardizer(x), members, root, usual, own, n_cases)
+        return standardizer, Seen(standardizer(x), members, root, usual, own, n_cases)
 
-    def _metrics(self, seen: _Seen) -> Float[Tensor, "expert feature"]:
+    def _metrics(self, seen: Seen) -> Float[Tensor, "expert feature"]:
         """Weight of each squared feature, one on average."""
         of_all, of_each = self._cases(self.log_cases), self._cases(self.log_cases_of[:, None])
         shared = _between(seen.usual, seen.own, of_all, seen.n_cases)
         theirs = _between(seen.usual, seen.own, of_each, seen.n_cases)
         by_spread = (shared / theirs).log() * torch.sigmoid(self.reliance)[:, None]
         power = torch.sigmoid(self.focus + self.focus_by_size * seen.log_size)[:, None]
-        metrics = torch.exp(2 * self.log_gain + by_spread + 2 * power * _apartness(seen))
+        metrics = torch.exp(2 * self.log_gain + by_spread + 2 * power * apartness(seen))
         return metrics / metrics.mean(dim=1, keepdim=True)
 
     def _cases(self, log_cases: Tensor) -> Tensor:
         """How many cases the usual spread counts as."""
         return log_cases.exp() + self.site_cases
 
-    def _evidence(self, seen: _Seen, metrics: Tensor) -> _Evidence:
-        """Ridge of every expert; a case of weight zero tells nothing and costs nothing."""
-        weights, n_way = seen.members.sum(dim=1), seen.members.shape[1]
-        targets = seen.members / weights.clamp_min(1e-12)[:, None] - 1 / n_way
-        targets = seen.root[:, None] * targets
-        penalty = self.log_penalty.exp()
-        rows = seen.root[:, None] * seen.z
-        kernel = torch.einsum("nf,ef,mf->enm", rows, metrics, rows) / self.n_features
-        eye = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
-        # Over the penalty, so that a row of zeros has a determinant of one.
-        factor = torch.linalg.cholesky(kernel / penalty[:, None, None] + eye)
-        inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
-        half = inverse @ targets
-        dual = inverse.mT @ half / penalty[:, None, None]
-        size = seen.n_cases * (n_way - 1)
-        misfit = (half.square().sum(dim=(1, 2)) / penalty / size + 1e-4).log()
-        volume = 2 * factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-        volume = volume + seen.n_cases * self.log_penalty
-        precision = inverse.square().sum(dim=1) / penalty[:, None]
-        expected = (targets - dual / precision[:, :, None]) / seen.root.clamp_min(1e-6)[:, None]
-        log_p = torch.log_softmax(expected * self.log_scale.exp()[:, None, None], dim=2)
-        return _Evidence(
-            dual,
-            -(size * misfit + (n_way - 1) * volume) / 2,
-            seen.n_cases * (log_p * seen.members).sum(dim=(1, 2)),
-        )
-
-    def _odds(self, seen: _Seen, evidence: _Evidence) -> Float[Tensor, "expert"]:
+    def _odds(self, seen: Seen, told: Evidence) -> Float[Tensor, "expert"]:
         """Posterior probability of each expert."""
-        of_marginal, of_left_out = self.log_weights.exp()
-        told = of_marginal * evidence.marginal + of_left_out * evidence.left_out
-        return torch.softmax(self.odds + self.odds_by_size * seen.log_size + told, dim=0)
+        prior = self.odds + self.odds_by_size * seen.log_size
+        # Few cases, and an expert that has looked at the labels: evidence counts for less, or more.
+        weights = (self.log_weights + self.weights_by_size * seen.log_size).exp()
+        linear = weights[0] * told.marginal + weights[1] * told.left_out
+        return torch.softmax(prior + linear + self._trust(seen, told), dim=0)
 
-    def _confidence(self, seen: _Seen, evidence: _Evidence, odds: Tensor) -> Float[Tensor, ""]:
+    def _trust(self, seen: Seen, told: Evidence) -> Float[Tensor, "expert"]:
+        """What evidence means beyond its size, by one network for all experts."""
+        marginal = (told.marginal - told.marginal.amax()) / seen.n_cases
+        left_out = told.left_out / seen.n_cases
+        facts = [
+            marginal,
+            marginal.exp(),
+            left_out,
+            left_out - left_out.amax(),
+            seen.log_size.expand_as(marginal),
+            seen.n_way.log().expand_as(marginal),
+        ]
+        hidden = torch.nn.functional.gelu(self.of_expert(torch.stack(facts, dim=1)))
+        return 3 * self.trust(hidden)[:, 0]
+
+    def _confidence(self, seen: Seen, told: Evidence, odds: Tensor) -> Float[Tensor, ""]:
         """Factor on all logits: how sharp probabilities may be."""
-        ways = seen.n_cases.new_tensor(float(seen.members.shape[1]))
         facts = [
             seen.log_size,
-            ways.log(),
-            1 / ways,
-            (odds * evidence.left_out).sum() / seen.n_cases,
-            (odds * evidence.marginal).sum() / seen.n_cases,
+            seen.n_way.log(),
+            1 / seen.n_way,
+            (odds * told.left_out).sum() / seen.n_cases,
+            (odds * told.marginal).sum() / seen.n_cases,
             -(odds * (odds + 1e-9).log()).sum(),
         ]
-        hidden = torch.nn.functional.gelu(self.read(torch.stack(facts)))
+        hidden = torch.nn.functional.gelu(self.of_task(torch.stack(facts)))
         return self.confidence(hidden)[0].exp()
 
 
@@ -240,15 +188,6 @@ def _shuffled(low: float, high: float, n: int, generator: torch.Generator) -> Te
 def _between(usual: Tensor, own: Tensor, cases: Tensor, n_cases: Tensor) -> Tensor:
     """A variance between the usual and the support's, each weighed by its number of cases."""
     return (cases * usual + n_cases * own) / (cases + n_cases)
-
-
-def _apartness(seen: _Seen) -> Float[Tensor, "feature"]:
-    """Log ratio of the variances between and within classes, zero on average."""
-    means = class_means(seen.z, seen.members)
-    between = (means - means.mean(dim=0)).square().mean(dim=0)
-    within = (seen.members.sum(dim=1) @ seen.z.square() - between).clamp_min(0)
-    ratio = ((between + 0.05) / (within + 0.05)).log()
-    return ratio - ratio.mean()
 
 
 def _variances(batch: TaskBatch) -> Float[Tensor, "task feature"]:

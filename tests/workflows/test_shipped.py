@@ -1,0 +1,108 @@
+"""The mapper that comes with medfs: what it is, what it learned, and that it knows when it does not."""
+
+import math
+
+import pytest
+import torch
+
+from medfs.core.tasks import TaskBatch, balanced
+from medfs.features.radiomics import Radiomics
+from medfs.mappers.base import query_logits
+from medfs.mappers.ridge import Ridge
+from medfs.storage.shipped import shipped_file, shipped_names
+from medfs.synthesis.plans import TaskPlan
+from medfs.synthesis.tasks import sample_tasks
+from medfs.workflows.components import build_encoders
+from medfs.workflows.meta.pool import _encoded
+from medfs.workflows.recipes import SHIPPED, recipe, shipped_mapper
+
+MEGABYTES = 25
+
+
+@pytest.fixture(scope="module")
+def mapper():
+    return recipe(SHIPPED, build_encoders(("radiomics",), {}, torch.device("cpu"))).mapper
+
+
+def test_all_that_is_shipped_is_small_and_holds_no_code():
+    for name in shipped_names():
+        assert name.endswith((".safetensors", ".md")), name
+    assert sum(shipped_file(name).stat().st_size for name in shipped_names()) < MEGABYTES * 2**20
+
+
+def test_it_says_what_it_was_trained_on():
+    file = shipped_mapper()
+    assert file.encoders == (Radiomics.identity,)
+    assert {"factors", "directions", "chance"} <= set(file.training["config"]["train"])
+    card = shipped_file(f"{SHIPPED}.md").read_text(encoding="utf-8")
+    assert file.identity in card
+    for part in ("CC BY 3.0", "CC BY 4.0", "Apache-2.0", "Research use only", "Where it fails"):
+        assert part in card, part
+
+
+@pytest.mark.parametrize("n_shot", [1, 5, 15])
+@pytest.mark.parametrize("n_way", [2, 5])
+def test_labels_without_meaning_give_probabilities_near_the_balance(mapper, n_shot, n_way):
+    generator = torch.Generator().manual_seed(n_shot)
+    width, n_query, n_tasks = mapper.n_features, 10, 60
+
+    def rows(n):
+        return mapper.spread * torch.randn(n_tasks, n, width, generator=generator).double()
+
+    labels = torch.arange(n_way).repeat(n_shot).expand(n_tasks, -1)
+    asked = torch.arange(n_way).repeat(n_query).expand(n_tasks, -1)
+    members = torch.nn.functional.one_hot(labels, n_way).double() / labels.shape[1]
+    with torch.no_grad():
+        logits = query_logits(mapper, rows(labels.shape[1]), members, rows(asked.shape[1]))
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), asked.flatten())
+    assert loss < math.log(n_way) + 0.15
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    """Tasks of all scenes that no training has seen, as radiomics."""
+    plan = TaskPlan(n_tasks=1, n_way=2, n_shot=5, n_query=5, separation=(2.0, 3.0))
+    generator = torch.Generator().manual_seed(20_000)
+    drawn = [sample_tasks(plan, generator) for _ in range(24)]
+    x = torch.stack([_encoded(task, [Radiomics()]) for task in drawn]).double()
+    labels, s = torch.stack([task.labels[0] for task in drawn]), plan.n_support
+    return TaskBatch(
+        x[:, :s],
+        labels[:, :s],
+        balanced(labels[:, :s], 2).double(),
+        x[:, s:],
+        labels[:, s:],
+        balanced(labels[:, s:], 2).double(),
+        2,
+    )
+
+
+def test_it_tells_new_synthetic_tasks_apart_better_than_chance_and_plain_ridge(mapper, tasks):
+    with torch.no_grad():
+        logits = query_logits(mapper, tasks.support, tasks.members, tasks.query)
+    loss = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), tasks.query_labels.flatten()
+    ).item()
+    right = (logits.argmax(dim=2) == tasks.query_labels).double().mean().item()
+    plain = _accuracy_of_ridge(tasks)
+    assert loss < 0.6
+    assert right > max(0.75, plain)
+
+
+def _accuracy_of_ridge(tasks):
+    from medfs.core.episodes import SupportSet
+    from medfs.core.features import Features
+
+    rights = []
+    for t in range(len(tasks)):
+        support = SupportSet(
+            Features({Radiomics.identity: tasks.support[t]}),
+            tasks.support_labels[t],
+            torch.arange(tasks.support.shape[1]),
+            ("a", "b"),
+        )
+        logits = Ridge(tasks.support.shape[2])(support).logits(
+            Features({Radiomics.identity: tasks.query[t]})
+        )
+        rights.append((logits.argmax(dim=1) == tasks.query_labels[t]).double().mean().item())
+    return sum(rights) / len(rights)
