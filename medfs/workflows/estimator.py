@@ -49,6 +49,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: sorted, the order of the columns of `predict_proba`.
         preset_: the preset that was used.
         calibrated_: the classifier as a value.
+        mapper_: which mapper made it; plain ridge where the support clearly preferred it.
+        mapper_reason_: why that one.
     """
 
     def __init__(
@@ -103,7 +105,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         support = support_set(self._embed(sources), names, [str(p) for p in patients])
         mapper = recipe(self.mapper, encoders)
         with single_thread():
-            self.calibrated_ = fit(support, mapper, self.random_state).calibrated
+            fitted = fit(support, mapper, self.random_state)
+        self.calibrated_ = fitted.calibrated
+        self.mapper_, self.mapper_reason_ = fitted.used.identity, fitted.reason
         return self
 
     def predict_proba(self, X: Sequence[Any]) -> Float[np.ndarray, "case way"]:

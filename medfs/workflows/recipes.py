@@ -85,7 +85,7 @@ def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
     mapper = load_mapper(trained, SHIPPED, encoders)
     plain = Recipe(PLAIN, PLAIN, build_mapper(PLAIN, encoders), "stands by")
     reason = "comes with medfs" if spec == AUTO else "named by the user"
-    return Recipe(SHIPPED, trained.identity, mapper, reason, plain)
+    return Recipe(SHIPPED, shipped_identity(trained), mapper, reason, plain)
 
 
 def recipes(specs: Sequence[str], encoders: Sequence[Encoder]) -> dict[str, Recipe]:
@@ -97,6 +97,11 @@ def recipes(specs: Sequence[str], encoders: Sequence[Encoder]) -> dict[str, Reci
             raise UsageError(f"{made.name} is given twice", why=f"{AUTO} stands for it here")
         found[made.name] = made
     return found
+
+
+def shipped_identity(trained: MapperFile) -> str:
+    """What models and the model card call it: the name, and the hash of φ."""
+    return trained.identity.replace(trained.name, SHIPPED, 1)
 
 
 def shipped_mapper() -> MapperFile:

@@ -11,7 +11,16 @@ from medfs.core.theta import LinearHead, Theta
 from medfs.testing.samples import random_support
 from medfs.workflows.components import build_encoders
 from medfs.workflows.fit import fit
-from medfs.workflows.recipes import AUTO, PLAIN, SHIPPED, Recipe, recipe, recipes, shipped_mapper
+from medfs.workflows.recipes import (
+    AUTO,
+    PLAIN,
+    SHIPPED,
+    Recipe,
+    recipe,
+    recipes,
+    shipped_identity,
+    shipped_mapper,
+)
 
 CPU = torch.device("cpu")
 
@@ -28,7 +37,7 @@ class Other:
 def test_the_shipped_mapper_is_the_default_where_it_knows_the_features(radiomics):
     chosen = recipe(AUTO, radiomics)
     assert chosen.name == SHIPPED
-    assert chosen.identity == shipped_mapper().identity
+    assert chosen.identity == shipped_identity(shipped_mapper())
     assert chosen.fallback.name == PLAIN
 
 
