@@ -16,7 +16,7 @@ WEIGHTS = FOLDER / "region-finder.safetensors"
 # Models keep the name of the rule, `learned`, and mean these very weights by it. Other weights need
 # another name beside this one, or models made before would read other regions than they were
 # adapted on.
-SHA256 = "df1af0587fdc9f2bf6fb6f87a6bafd803ba1a975b67e1caab22753e2d8d46f50"
+SHA256 = "237802ccb74bfbddf007588249be599a06d0d85784b4e79392cebac71277f540"
 THRESHOLD = 0.5
 FOUND = "no mask: the region was found (by the network that comes with medfs)"
 UNSURE = (
