@@ -55,7 +55,8 @@ def main() -> None:
         _report("lung nodules, whole crops", (_in_crop(*pair, ct) for pair in pairs))
     if args.organ is not None:
         labels = sorted((args.organ / "labels").glob("*.nii.gz"))[:: args.every]
-        found = ((args.organ / "images" / path.name, path) for path in labels)
+        pairs = [(args.organ / "images" / path.name, path) for path in labels]
+        found = (pair for pair in pairs if pair[0].exists())
         _report("hippocampus, whole crops", (_in_crop(*p, load_preset("mr")) for p in found))
     _report("fresh synthetic lesions", _synthetic(("lesion-ct", "lesion-soft", "lesion-mr")))
     _report("fresh synthetic organs", _synthetic(("organ-ct", "organ-mr")))
