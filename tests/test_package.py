@@ -53,6 +53,7 @@ def test_a_wheel_holds_package_configs_and_licence(tmp_path: Path) -> None:
     names = subprocess.run(
         [sys.executable, "-m", "zipfile", "-l", str(wheel)], capture_output=True, text=True
     ).stdout
-    for wanted in ("medfs/configs/presets/ct-lung.yaml", "medfs/py.typed", "LICENSE"):
+    shipped = ("medfs/configs/presets/ct-lung.yaml", "medfs/shipped/region-finder.safetensors")
+    for wanted in (*shipped, "medfs/py.typed", "LICENSE"):
         assert wanted in names
     assert "tests/" not in names

@@ -86,7 +86,7 @@ class ConfigError(DataError):
 
 
 class IntegrityError(UserError):
-    """A model folder was changed, is incomplete, or holds something medfs will not load."""
+    """A model folder or shipped file was changed, is incomplete, or is nothing medfs will load."""
 
     exit_code = 4
 

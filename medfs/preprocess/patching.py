@@ -7,13 +7,16 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 
+from medfs.core.errors import FieldError
 from medfs.core.patches import Patch
 from medfs.core.volumes import Volume
 from medfs.preprocess import regions
-from medfs.preprocess.intensity import limits, normalise, value_range
+from medfs.preprocess.finder import find
+from medfs.preprocess.learned import learned
 from medfs.preprocess.presets import Preset
 from medfs.preprocess.regions import Region
 from medfs.preprocess.resample import resample
+from medfs.preprocess.sampled import sampled
 from medfs.preprocess.straight import Straight, check_field, straight
 
 _FINDERS: dict[str, Callable[[Shaped[np.ndarray, "x y z"]], Region]] = {
@@ -42,7 +45,7 @@ def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: P
     factor = max(1.0, float(np.max(needed / _field_of(preset))))
     grid = np.asarray(preset.spacing_mm) * factor
     centre = (low + high) / 2
-    image = _image(scan.volume, preset, centre, grid, volume.voxels[0])
+    image = sampled(scan.volume, preset.intensity, centre, grid, preset.shape, volume.voxels[0])
     roi, empty = _roi(region, centre, grid / spacing, preset.shape)
     notes = [*scan.notes, *([region.note] if region.note else [])]
     if factor > 1:
@@ -54,33 +57,45 @@ def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: P
 
 
 def make_field_patch(volume: Volume, field_mm: tuple[float, float, float], preset: Preset) -> Patch:
-    """The same field of view from the centre of any scan; its content is the region.
+    """The same field of view from the centre of any scan.
 
-    Nothing outside the field is read into the patch, and nothing is padded.
+    The region is what the network finds in it if the preset's region is `learned`, else all of it.
+    Nothing outside the field is read into the patch; beyond it, the image repeats its edge.
 
     Raises:
-        FieldError: the scan is smaller than the field.
+        FieldError: the scan is smaller than the field, or the field than the grid.
         GeometryError: the scan's grid leans in more than one direction.
     """
     field = np.asarray(field_mm, dtype=float)
     scan = straight(volume, None)
     check_field(volume, scan.volume, field)
     grid = np.asarray(preset.spacing_mm) * max(1.0, float(np.max(field / _field_of(preset))))
-    centre = (np.asarray(scan.volume.voxels.shape[1:]) - 1) / 2
-    inside = np.ones(preset.shape, dtype=np.float32)
-    for axis, (n, step) in enumerate(zip(preset.shape, grid, strict=True)):
-        offset = np.abs(np.arange(n) - (n - 1) / 2) * step
-        line = offset + step / 2 <= field[axis] / 2 + 1e-6
-        inside *= np.expand_dims(line, tuple(a for a in range(3) if a != axis))
-    image = _image(scan.volume, preset, centre, grid, _central(scan.volume, field)) * inside
-    notes = [*scan.notes, "the central field of view is the region"]
-    return _patch(image, inside, grid, preset, notes)
+    touched = _touched(scan.volume, field)
+    centre = (np.asarray(touched.voxels.shape[1:]) - 1) / 2
+    inside = _box(field, grid, preset.shape)
+    if not inside.any():
+        raise FieldError(
+            "the chosen field of view is smaller than the grid",
+            why=f"It measures {_times(field)} mm, two grid steps {_times(2 * grid)} mm",
+            todo="Choose a larger field, or a preset with a finer grid",
+        )
+    reference = _central(scan.volume, field)
+    image = sampled(touched, preset.intensity, centre, grid, preset.shape, reference)
+    image = _repeated(image, inside)
+    if preset.region == "learned":
+        found = find(image, inside)
+        roi, note = found.mask, f"{found.note}, within the central field of view"
+    else:
+        roi, note = inside, "the central field of view is the region"
+    return _patch(image, roi, grid, preset, [*scan.notes, note])
 
 
 def _region(scan: Straight, preset: Preset) -> Region:
     """What was marked, or what the preset finds in the voxels that the scan covers."""
     if scan.mask is not None:
         return regions.from_mask(scan.mask)
+    if preset.region == "learned":
+        return learned(scan.volume, scan.covered, preset)
     region = _FINDERS[preset.region](scan.volume.voxels[0])
     if scan.covered is None:
         return region
@@ -88,8 +103,46 @@ def _region(scan: Straight, preset: Preset) -> Region:
     return replace(region, mask=region.mask & covered)
 
 
+def _times(lengths: Float[np.ndarray, "3"]) -> str:
+    return " × ".join(f"{length:g}" for length in lengths)
+
+
 def _field_of(preset: Preset) -> Float[np.ndarray, "3"]:
     return np.asarray(preset.spacing_mm) * np.asarray(preset.shape)
+
+
+def _box(
+    field: Float[np.ndarray, "3"], grid: Float[np.ndarray, "3"], shape: tuple[int, int, int]
+) -> Bool[np.ndarray, "i j k"]:
+    """Points of the grid whose cells lie within the field."""
+    x, y, z = (
+        (np.abs(np.arange(n) - (n - 1) / 2) + 0.5) * step <= length / 2 + 1e-6
+        for n, step, length in zip(shape, grid, field, strict=True)
+    )
+    return x[:, None, None] & y[None, :, None] & z[None, None, :]
+
+
+def _repeated(
+    image: Float[np.ndarray, "i j k"], inside: Bool[np.ndarray, "i j k"]
+) -> Float[np.ndarray, "i j k"]:
+    """Beyond a box the image repeats its edge: a border would be the strongest edge there is."""
+    kept = []
+    for axis, n in enumerate(image.shape):
+        line = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        kept.append(np.clip(np.arange(n), line[0], line[-1]))
+    return image[np.ix_(*kept)]
+
+
+def _touched(volume: Volume, field: Float[np.ndarray, "3"]) -> Volume:
+    """The voxels of which any part lies within the field: interpolation can read no others."""
+    crop = [slice(None)]
+    for size, spacing, length in zip(volume.voxels.shape[1:], volume.spacing, field, strict=True):
+        offset = np.abs(np.arange(size) - (size - 1) / 2) * spacing
+        line = np.flatnonzero(offset - spacing / 2 < length / 2 - 1e-6)
+        crop.append(slice(int(line[0]), int(line[-1]) + 1))
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [s.start for s in crop[1:]]
+    return replace(volume, voxels=volume.voxels[tuple(crop)], affine=affine)
 
 
 def _central(volume: Volume, field: Float[np.ndarray, "3"]) -> Shaped[np.ndarray, "x y z"]:
@@ -102,21 +155,6 @@ def _central(volume: Volume, field: Float[np.ndarray, "3"]) -> Shaped[np.ndarray
         first = (size - kept) // 2
         crop.append(slice(first, first + kept))
     return volume.voxels[0][tuple(crop)]
-
-
-def _image(
-    volume: Volume,
-    preset: Preset,
-    centre: Float[np.ndarray, "3"],
-    grid: Float[np.ndarray, "3"],
-    reference: Shaped[np.ndarray, "x y z"],
-) -> Float[np.ndarray, "i j k"]:
-    """The resampled scan, normalised by the statistics of the `reference` voxels."""
-    offset, scale = value_range(reference, preset.intensity)
-    low, high = (offset + scale * bound for bound in limits(preset.intensity))
-    step = grid / np.asarray(volume.spacing)
-    values = resample(volume.voxels[0], centre, step, preset.shape, clip=(low, high))
-    return normalise(values, offset, scale, preset.intensity)
 
 
 def _roi(
@@ -148,7 +186,7 @@ def _padding(
 
 def _patch(
     image: Float[np.ndarray, "i j k"],
-    roi: Float[np.ndarray, "i j k"],
+    roi: Shaped[np.ndarray, "i j k"],
     grid: Float[np.ndarray, "3"],
     preset: Preset,
     notes: list[str],

@@ -10,7 +10,7 @@ from medfs.storage.configs import read_config
 from medfs.storage.files import sha256, to_json
 
 IntensityKind = Literal["window", "zscore", "percentile"]
-RegionKind = Literal["otsu", "half-maximum", "whole"]
+RegionKind = Literal["otsu", "half-maximum", "whole", "learned"]
 KINDS = ("ct", "mr", "pet", "shape")
 # No intensity or length is larger; not a number and infinity are not either.
 _LARGEST = 1e9
@@ -39,7 +39,8 @@ class Preset:
         spacing_mm: grid spacing along x, y, z; enlarged for a case whose region does not fit.
         shape: grid points along x, y, z.
         margin_mm: kept free around the region on every side.
-        region: how a region is found where there is no mask.
+        region: how a region is found where there is no mask; `learned` also within a field of view,
+            all of which is the region otherwise.
         kinds: kinds of scan it is for: `ct`, `mr`, `pet`, `shape`.
     """
 

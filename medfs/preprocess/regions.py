@@ -57,7 +57,7 @@ def otsu(voxels: Shaped[np.ndarray, "x y z"]) -> Region:
     Raises:
         ScanReadError: all voxels have the same value.
     """
-    stride = tuple(int(np.ceil(n / _COARSE)) for n in voxels.shape)
+    stride = strides(voxels.shape)
     coarse = voxels[tuple(slice(None, None, s) for s in stride)].astype(np.float32, order="C")
     components, count = ndimage.label(coarse > _otsu_threshold(coarse))
     masses = np.bincount(
@@ -65,7 +65,22 @@ def otsu(voxels: Shaped[np.ndarray, "x y z"]) -> Region:
     )
     chosen = components == 1 + int(np.argmax(masses[1:]))
     note = "no mask: the region was found (bright component nearest the centre)"
-    return Region(chosen, (stride[0], stride[1], stride[2]), note)
+    return Region(chosen, stride, note)
+
+
+def constant(value: float) -> ScanReadError:
+    """The error of a scan in which nothing can be found."""
+    return ScanReadError(
+        "all voxels have the same value",
+        why=f"Every voxel is {value:g}",
+        todo="Check the export of this scan, or remove it",
+    )
+
+
+def strides(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Every how manieth voxel a region is found on, per axis."""
+    x, y, z = (int(np.ceil(n / _COARSE)) for n in shape)
+    return x, y, z
 
 
 def _otsu_threshold(values: Float[np.ndarray, "x y z"]) -> float:
@@ -73,11 +88,7 @@ def _otsu_threshold(values: Float[np.ndarray, "x y z"]) -> float:
     if low == high:
         low, high = float(values.min()), float(values.max())
     if low == high:
-        raise ScanReadError(
-            "all voxels have the same value",
-            why=f"Every voxel is {low:g}",
-            todo="Check the export of this scan, or remove it",
-        )
+        raise constant(low)
     counts, edges = np.histogram(np.clip(values, low, high), bins=256, range=(low, high))
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from medfs.core.errors import IntegrityError
 
-_FOLDER = Path(__file__).parents[1] / "shipped"
+FOLDER = Path(__file__).parents[1] / "shipped"
 
 
 def shipped_file(name: str) -> Path:
     """The file of that name; IntegrityError where the installation lacks it."""
-    path = _FOLDER / name
+    path = FOLDER / name
     if not path.is_file():
         raise IntegrityError(
             f"{name} does not come with this installation",
-            why=f"{_FOLDER} holds {', '.join(shipped_names()) or 'nothing'}",
+            why=f"{FOLDER} holds {', '.join(shipped_names()) or 'nothing'}",
             todo="Install medfs again",
         )
     return path
@@ -21,4 +21,4 @@ def shipped_file(name: str) -> Path:
 
 def shipped_names() -> tuple[str, ...]:
     """Names of all files, sorted."""
-    return tuple(sorted(path.name for path in _FOLDER.glob("*.*")))
+    return tuple(sorted(path.name for path in FOLDER.glob("*.*")))

@@ -38,7 +38,7 @@ class Embedder:
     Attributes:
         encoders: in the order of the feature blocks.
         preset: how a scan becomes a patch.
-        field_mm: a fixed central field of view instead of a region.
+        field_mm: a fixed central field of view instead of one around a region.
         device: where encoders run.
         cache: of features, by content.
     """

@@ -183,5 +183,6 @@ def _available(cohort: Cohort, task: FrozenTask) -> list[Shots]:
 
 def _region(use_masks: bool, field_mm: tuple[float, ...] | None, preset: Preset) -> str:
     if field_mm is not None:
-        return f"central field of {' × '.join(f'{f:g}' for f in field_mm)} mm"
+        field = f"central field of {' × '.join(f'{f:g}' for f in field_mm)} mm"
+        return f"found (learned) in the {field}" if preset.region == "learned" else field
     return "mask" if use_masks else f"found ({preset.region})"

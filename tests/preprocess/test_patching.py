@@ -1,6 +1,7 @@
 """From a scan to a patch: where it lies, what it holds, what it never reads."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import load_preset
 
 CT = load_preset("ct-lung")
+WHOLE = replace(CT, region="whole")
 
 
 def _volume_of(roi, spacing):
@@ -130,21 +132,28 @@ FIELD = (24.0, 20.0, 18.0)
 
 
 @pytest.mark.parametrize("preset", ["ct-lung", "mr", "pet"])
-def test_a_field_patch_never_reads_voxels_outside_its_field(volume, preset):
-    voxels = _scan((40, 40, 40))
-    x, y, z = (np.abs(np.arange(40) - 19.5) <= f / 2 + 1 for f in FIELD)
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 0.7, 2.5), (0.9, 1.3, 6.0)])
+@pytest.mark.parametrize("size", [40, 41])
+def test_a_field_patch_never_reads_voxels_outside_its_field(volume, preset, spacing, size):
+    """A voxel of which no part lies in the field may hold anything."""
+    voxels = _scan((size, size, size))
+    x, y, z = (
+        (np.abs(np.arange(size) - (size - 1) / 2) - 0.5) * step < length / 2 - 1e-6
+        for step, length in zip(spacing, FIELD, strict=True)
+    )
     inside = x[:, None, None] & y[None, :, None] & z[None, None, :]
     other = np.where(inside, voxels, -1000.0 if preset == "ct-lung" else 3e4).astype(np.float32)
-    one = make_field_patch(volume(voxels), FIELD, load_preset(preset))
-    two = make_field_patch(volume(other), FIELD, load_preset(preset))
+    one = make_field_patch(volume(voxels, spacing), FIELD, load_preset(preset))
+    two = make_field_patch(volume(other, spacing), FIELD, load_preset(preset))
     assert (one.image == two.image).all()
+    assert (one.roi == two.roi).all()
 
 
 def test_a_field_patch_is_the_same_for_a_scan_with_more_around_it(volume):
     voxels = _scan((40, 40, 40))
     larger = np.pad(voxels, 6, constant_values=-1000)
-    one = make_field_patch(volume(voxels), FIELD, CT)
-    two = make_field_patch(volume(larger), FIELD, CT)
+    one = make_field_patch(volume(voxels), FIELD, WHOLE)
+    two = make_field_patch(volume(larger), FIELD, WHOLE)
     np.testing.assert_allclose(one.image.numpy(), two.image.numpy(), atol=1e-5)
     assert (one.roi == two.roi).all()
     assert one.roi.sum() == 24 * 20 * 18
@@ -157,6 +166,14 @@ def test_a_scan_smaller_than_the_field_is_refused(volume):
 
 
 def test_a_field_larger_than_the_grid_coarsens_it(volume):
-    patch = make_field_patch(volume(_scan((100, 60, 60))), (96.0, 48.0, 48.0), CT)
+    patch = make_field_patch(volume(_scan((100, 60, 60))), (96.0, 48.0, 48.0), WHOLE)
     np.testing.assert_allclose(patch.spacing.numpy(), 2.0)
     assert patch.roi.sum() == 48 * 24 * 24
+
+
+def test_beyond_its_field_a_patch_repeats_the_edge(volume):
+    patch = make_field_patch(volume(_scan((60, 60, 60))), FIELD, WHOLE)
+    image = patch.image[0].numpy()
+    inside = image[12:36, 14:34, 15:33]
+    np.testing.assert_array_equal(image, np.pad(inside, ((12, 12), (14, 14), (15, 15)), "edge"))
+    assert patch.roi[0, 12:36, 14:34, 15:33].all()
