@@ -84,9 +84,11 @@ def build(name, seen="support", n_features=6, dtype=torch.float64, **options):
     from medfs.workflows.registries import MAPPERS
 
     kind = MAPPERS.load(name)
-    if name in ("simple-cnaps", "maml", "hyper"):
+    if name in ("simple-cnaps", "maml", "hyper", "mixture"):
         options = {"width": 6, **options}
-    return disturb(kind(n_features, **SEEN[seen], **options).to(dtype))
+    # A mixture has units of its own.
+    own = {"experts": 5} if name == "mixture" else SEEN[seen]
+    return disturb(kind(n_features, **own, **options).to(dtype))
 
 
 def task_batch(shots, n_query=4, n_tasks=3, n_features=6, seed=0, dtype=torch.float64):

@@ -11,7 +11,7 @@ from medfs.mappers.base import query_logits
 from medfs.testing import check_mapper
 from medfs.workflows.registries import MAPPERS
 
-ON_TENSORS = ("prototype", "simpleshot", "r2d2", "simple-cnaps", "maml", "anil", "hyper")
+ON_TENSORS = ("prototype", "simpleshot", "r2d2", "simple-cnaps", "maml", "anil", "hyper", "mixture")
 SEEN = ("none", "support", "population", "population-hidden")
 SHOTS = ((1, 1), (4, 2), (3, 1, 5))
 
@@ -136,7 +136,7 @@ def test_saved_and_loaded_it_is_the_same(methods, name, seen, tmp_path):
     assert torch.equal(query_logits(mapper, *asked), query_logits(other, *asked))
 
 
-@every_method
+@pytest.mark.parametrize("name", [name for name in ON_TENSORS if name != "mixture"])
 def test_a_hidden_layer_without_a_population_is_refused(name):
     with pytest.raises(UsageError, match="population"):
         MAPPERS.load(name)(4, "support", 8)
