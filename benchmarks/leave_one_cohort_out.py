@@ -95,10 +95,7 @@ def _trained(args: argparse.Namespace, name: str) -> Path:
         config = load_config(SHIPPED if real else "medfs-synthetic")
         # The recipe looks for its manifests where it is run.
         with contextlib.chdir(args.data):
-            wanted = (
-                _half(config, FOLDS[name]) if name in FOLDS else _without(config, RUNS.get(name))
-            )
-            meta_train(MetaRequest(wanted, out.absolute(), resume=True))
+            meta_train(MetaRequest(_wanted(name, config), out.absolute(), resume=True))
     return out / MAPPER
 
 
