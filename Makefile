@@ -3,7 +3,7 @@
 demo:
 	medfs demo
 test:
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile
 lint:
 	ruff check . && ruff format --check .
 types:
