@@ -22,6 +22,7 @@ from medfs.workflows.components import (
 )
 from medfs.workflows.embed import Embedder, Failed, embed_all
 from medfs.workflows.fit import fit, support_set
+from medfs.workflows.guard import describe, signal, warnings_of
 from medfs.workflows.recipes import AUTO, recipe
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
@@ -106,9 +107,11 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "reading": request.asked.reading.to_dict(),
         "mask_label": request.asked.mask_label,
     }
-    warnings = warn_of(kept, performance, failed, use_masks)
+    told = signal(support, fitted.log_likelihood)
+    warnings = warn_of(kept, performance, failed, use_masks) + warnings_of(fitted.verdict, told)
+    shown = {**settings, "task_guard": describe(fitted.verdict, told)}
     report = describe_support(
-        support, fitted.calibrated, performance, settings, warnings, done, failed
+        support, fitted.calibrated, performance, shown, warnings, done, failed
     )
     weights = encoder_weights(encoders)
     content = ModelContent(

@@ -10,6 +10,7 @@ from medfs.core.errors import CohortError, IntegrityError, UsageError, UserError
 from medfs.core.features import Encoder
 from medfs.core.mapping import Mapper
 from medfs.export.mapper_file import MapperFile, read_mapper
+from medfs.mappers.familiarity import Familiarity, familiarity_in
 from medfs.preprocess.auto import choose, suggest
 from medfs.preprocess.presets import Preset, load_preset
 from medfs.workflows.registries import BACKBONES, MAPPERS
@@ -110,6 +111,12 @@ def mapper_identity(spec: str) -> str:
     """What a model remembers of its mapper: the name, and for a trained one the hash of its φ."""
     name, trained = _split(spec)
     return name if trained is None else trained.identity
+
+
+def mapper_familiarity(spec: str) -> Familiarity | None:
+    """What the tasks of a trained mapper looked like, where its file says; see `build_mapper`."""
+    trained = _split(spec)[1]
+    return None if trained is None else familiarity_in(trained.tensors)
 
 
 def _split(spec: str) -> tuple[str, MapperFile | None]:

@@ -1,6 +1,5 @@
 """Support set → calibrated classifier: the heart of adapt, evaluate and the estimator."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,10 +11,8 @@ from medfs.calibration.temperature import fit_temperature
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.episodes import SupportSet
 from medfs.core.features import Features
+from medfs.workflows.guard import Verdict, look
 from medfs.workflows.recipes import Recipe
-
-# Log-likelihood by which held-out cases must prefer the fallback: odds of twenty to one.
-_CLEARLY = math.log(20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,25 +24,29 @@ class Fitted:
         used: the recipe, or its fallback.
         reason: why that one.
         log_likelihood: of the held-out support, after calibration; None without held-out cases.
+        verdict: whether the support looks like the tasks that the recipe's mapper was trained on.
     """
 
     calibrated: CalibratedClassifier
     used: Recipe
     reason: str
     log_likelihood: float | None
+    verdict: Verdict
 
 
 @torch.no_grad()
 def fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
     """θ = M_φ(S), with a temperature from logits of cases that were held out.
 
-    Where those cases clearly prefer the recipe's fallback, it is used, and `reason` says so.
+    Where those cases clearly prefer the recipe's fallback, it is used, and `reason` says so. A
+    support unlike the tasks of training needs less of a preference.
     """
-    first = _fit(support, recipe, seed)
+    verdict = look(support, recipe.familiarity, recipe.name)
+    first = _fit(support, recipe, seed, verdict)
     if recipe.fallback is None or first.log_likelihood is None:
         return first
-    second = _fit(support, recipe.fallback, seed)
-    if (second.log_likelihood or 0.0) - first.log_likelihood <= _CLEARLY:
+    second = _fit(support, recipe.fallback, seed, verdict)
+    if (second.log_likelihood or 0.0) - first.log_likelihood <= verdict.needed:
         return first
     reason = (
         f"this support is unlike the tasks that {recipe.name} was trained on: left-out cases have "
@@ -55,12 +56,13 @@ def fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
     return replace(second, reason=reason)
 
 
-def _fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
+def _fit(support: SupportSet, recipe: Recipe, seed: int, verdict: Verdict) -> Fitted:
     classifier = recipe.mapper(support)
     held_out = held_out_logits(support, recipe.mapper, seed)
     temperature = fit_temperature(held_out, temperature_prior(recipe.name, support))
     told = None if held_out is None else held_out.log_likelihood(temperature)
-    return Fitted(CalibratedClassifier(classifier, temperature), recipe, recipe.reason, told)
+    calibrated = CalibratedClassifier(classifier, temperature)
+    return Fitted(calibrated, recipe, recipe.reason, told, verdict)
 
 
 def support_set(

@@ -10,10 +10,16 @@ from medfs.core.errors import UsageError
 from medfs.core.features import Encoder
 from medfs.core.mapping import Mapper
 from medfs.export.mapper_file import MapperFile, read_mapper
+from medfs.mappers.familiarity import Familiarity, familiarity_in
 from medfs.mappers.mixture import Mixture
 from medfs.storage.files import sha256
 from medfs.storage.shipped import shipped_file
-from medfs.workflows.components import build_mapper, load_mapper, mapper_identity
+from medfs.workflows.components import (
+    build_mapper,
+    load_mapper,
+    mapper_familiarity,
+    mapper_identity,
+)
 
 # The mapper that comes with medfs, and the rule that needs no meta-training.
 SHIPPED, PLAIN = "medfs-base", "ridge"
@@ -30,6 +36,7 @@ class Recipe:
         mapper: S → θ.
         reason: why this one.
         fallback: takes over where cases that are held out clearly prefer it.
+        familiarity: what the tasks of training looked like, where that is known.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Recipe:
     mapper: Mapper
     reason: str
     fallback: "Recipe | None" = None
+    familiarity: Familiarity | None = None
 
     def at_site(self, rows: Float[Tensor, "case feature"]) -> "Recipe":
         """The same with a prior on features that fits a site.
@@ -74,9 +82,9 @@ def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
         ScanReadError, IntegrityError: a file that is not there, or is no mapper.
     """
     if spec not in (AUTO, SHIPPED):
-        return Recipe(
-            spec, mapper_identity(spec), build_mapper(spec, encoders), "named by the user"
-        )
+        mapper, known = build_mapper(spec, encoders), mapper_familiarity(spec)
+        identity = mapper_identity(spec)
+        return Recipe(spec, identity, mapper, "named by the user", familiarity=known)
     trained = shipped_mapper()
     found = tuple(e.identity for e in encoders)
     if spec == AUTO and found != trained.encoders:
@@ -85,7 +93,8 @@ def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
     mapper = load_mapper(trained, SHIPPED, encoders)
     plain = Recipe(PLAIN, PLAIN, build_mapper(PLAIN, encoders), "stands by")
     reason = "comes with medfs" if spec == AUTO else "named by the user"
-    return Recipe(SHIPPED, shipped_identity(trained), mapper, reason, plain)
+    known = familiarity_in(trained.tensors)
+    return Recipe(SHIPPED, shipped_identity(trained), mapper, reason, plain, known)
 
 
 def recipes(specs: Sequence[str], encoders: Sequence[Encoder]) -> dict[str, Recipe]:

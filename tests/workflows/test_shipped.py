@@ -8,8 +8,11 @@ import torch
 from medfs.core.tasks import TaskBatch, balanced
 from medfs.features.radiomics import Radiomics
 from medfs.mappers.base import query_logits
+from medfs.mappers.familiarity import familiarity_in
 from medfs.mappers.ridge import Ridge
+from medfs.storage.files import sha256
 from medfs.storage.shipped import shipped_file, shipped_names
+from medfs.storage.tensors import tensors_to_bytes
 from medfs.synthesis.plans import TaskPlan
 from medfs.synthesis.tasks import sample_tasks
 from medfs.workflows.components import build_encoders
@@ -17,6 +20,7 @@ from medfs.workflows.meta.pool import _encoded
 from medfs.workflows.recipes import SHIPPED, recipe, shipped_identity, shipped_mapper
 
 MEGABYTES = 25
+PHI = "11bdb5e5a22a852168a8a7bf659047114cb08f4dfaa5106904c0aafb1946a576"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +40,20 @@ def test_it_says_what_it_was_trained_on():
     assert {"factors", "directions", "chance"} <= set(file.training["config"]["train"])
     card = shipped_file(f"{SHIPPED}.md").read_text(encoding="utf-8")
     assert shipped_identity(file) in card
+    content = shipped_file(f"{SHIPPED}.safetensors").read_bytes()
+    assert sha256(content) in card
+    assert f"{len(content):,} bytes" in card
+    assert f"{sum(t.numel() for t in file.tensors.values()):,} numbers" in card
     for part in ("CC BY 3.0", "CC BY 4.0", "Apache-2.0", "Research use only", "Where it fails"):
         assert part in card, part
+
+
+def test_phi_is_that_of_the_published_figures():
+    """What is known of its training tasks lies beside φ: figures stay true as long as φ does."""
+    tensors = shipped_mapper().tensors
+    phi = {name: t for name, t in tensors.items() if name.startswith("mapper.")}
+    assert sha256(tensors_to_bytes(phi)) == PHI
+    assert set(tensors) - set(phi) == set(familiarity_in(tensors).tensors())
 
 
 @pytest.mark.parametrize("n_shot", [1, 5, 15])
@@ -75,6 +91,23 @@ def tasks():
         balanced(labels[:, s:], 2).double(),
         2,
     )
+
+
+def test_new_synthetic_tasks_are_familiar_and_dealt_out_features_are_not(tasks):
+    known = familiarity_in(shipped_mapper().tensors)
+    low, high = known.limits(tasks.support.shape[1]).T
+
+    def alarms(supports):
+        told = torch.stack([known.statistics(rows) for rows in supports])
+        return int(((told < low) | (told > high)).any(dim=1).sum())
+
+    # Columns of all tasks together, each dealt out for itself: nothing goes with anything.
+    flat, generator = tasks.support.flatten(0, 1), torch.Generator().manual_seed(0)
+    dealt = torch.stack(
+        [column[torch.randperm(len(column), generator=generator)] for column in flat.T], dim=1
+    )
+    assert alarms(tasks.support) <= 1
+    assert alarms(dealt.view_as(tasks.support)) == len(tasks)
 
 
 def test_it_tells_new_synthetic_tasks_apart_better_than_chance_and_plain_ridge(mapper, tasks):

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from medfs.core.errors import OutputError
 from medfs.core.tasks import TaskBatch
 from medfs.episodes.mixture import EpisodeStream, Sampled, Source
 from medfs.export.checkpoint import read_checkpoint, write_checkpoint
+from medfs.mappers.familiarity import familiarity_of
 from medfs.mappers.learners import FeatureLearner
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
@@ -23,8 +25,10 @@ from medfs.workflows.meta.state import TrainingState
 from medfs.workflows.meta.tracking import Tracker, open_tracker
 
 CHECKPOINT, TRACKING = "checkpoint.safetensors", "tracking"
-# Validation tasks and those of the first statistics come from streams of their own.
-_VALIDATION, _STATISTICS = 1, 2
+# Validation tasks, those of the first statistics and of the last come from streams of their own.
+_VALIDATION, _STATISTICS, _FAMILIAR = 1, 2, 3
+# Tasks that say what is usual: fewer have no tails, more say the same.
+_FEWEST_TASKS, _MOST_TASKS = 2_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Run:
 
     Attributes:
         state: all that changes.
+        train: where the stream of batches draws from.
         validation: batches drawn once.
         encoders: identities of the frozen feature extractors.
         device: where batches go.
@@ -96,6 +101,7 @@ class Run:
     """
 
     state: TrainingState
+    train: Source[Sampled[TaskBatch]]
     validation: list[TaskBatch]
     encoders: list[str]
     device: torch.device
@@ -123,7 +129,7 @@ def start(request: MetaRequest, listener: Listener) -> Run:
     learner = build_learner(config, validation[0].support.shape[-1]).to(device)
     state = TrainingState.fresh(config, learner, EpisodeStream(train, config.seed))
     judged = [to_device(batch, device) for batch in validation]
-    run = Run(state, judged, [e.identity for e in encoders], device, tracker)
+    run = Run(state, train, judged, [e.identity for e in encoders], device, tracker)
     # A run that was killed while it wrote leaves half a file under another name.
     for left in out.glob(f".{CHECKPOINT}.*"):
         left.unlink()
@@ -143,6 +149,18 @@ def _fit_statistics(run: Run, train: Source[Sampled[TaskBatch]], config: MetaCon
     batches = _drawn(train, config, _STATISTICS, config.loop.statistics_batches)
     learner.mapper.fit_population([to_device(batch, run.device) for batch in batches])
     run.state.average.module.load_state_dict(learner.state_dict())
+
+
+def usual_tasks(run: Run, config: MetaConfig) -> dict[str, Tensor]:
+    """What supports of the training tasks look like, as tensors beside φ.
+
+    Nothing where items are volumes, or where training was too short to say what is usual.
+    """
+    steps, tasks = run.state.step, config.loop.tasks
+    if config.encoder is not None or steps * tasks < _FEWEST_TASKS:
+        return {}
+    batches = _drawn(run.train, config, _FAMILIAR, min(steps, -(-_MOST_TASKS // tasks)))
+    return familiarity_of(batches).tensors()
 
 
 def _drawn(

@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +19,15 @@ from medfs.export.mapper_file import write_mapper
 from medfs.storage.files import to_json, write_text
 from medfs.workflows.meta.config import MetaConfig
 from medfs.workflows.meta.learners import to_mapper_file
-from medfs.workflows.meta.run import CHECKPOINT, Listener, MetaRequest, Run, start, to_device
+from medfs.workflows.meta.run import (
+    CHECKPOINT,
+    Listener,
+    MetaRequest,
+    Run,
+    start,
+    to_device,
+    usual_tasks,
+)
 from medfs.workflows.meta.schedule import rate_at
 from medfs.workflows.meta.state import TrainingState
 
@@ -130,9 +139,9 @@ def judge(
 
 
 def _finish(run: Run, request: MetaRequest) -> dict[str, Any]:
-    """OUT/training.json, and the mapper once more: now it knows how long it was trained."""
+    """OUT/training.json, and the mapper once more: it knows how long it was trained, on what."""
     report = {
-        **_write_mapper(run, request),
+        **_write_mapper(run, request, usual_tasks(run, request.config)),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "history": run.state.history,
@@ -141,8 +150,10 @@ def _finish(run: Run, request: MetaRequest) -> dict[str, Any]:
     return report
 
 
-def _write_mapper(run: Run, request: MetaRequest) -> dict[str, Any]:
-    """OUT/mapper.safetensors with the best average.
+def _write_mapper(
+    run: Run, request: MetaRequest, beside: Mapping[str, Tensor] = MappingProxyType({})
+) -> dict[str, Any]:
+    """OUT/mapper.safetensors with the best average, and tensors beside it that are not φ.
 
     What the machine adds stays out of it: the same run gives the same bytes.
     """
@@ -154,6 +165,6 @@ def _write_mapper(run: Run, request: MetaRequest) -> dict[str, Any]:
         "tasks": state.step * config.loop.tasks,
         "best": min(state.history, key=lambda entry: entry["loss"]),
     }
-    mapper = to_mapper_file(config, state.best, run.encoders, training)
+    mapper = to_mapper_file(config, {**state.best, **beside}, run.encoders, training)
     write_mapper(request.out / MAPPER, mapper)
     return training

@@ -74,6 +74,23 @@ def test_without_averaging_the_weights_themselves_are_kept(request_for, config):
         assert all(same) == (decay == 0.0)
 
 
+def test_a_long_run_keeps_what_its_tasks_looked_like_and_a_short_one_does_not(request_for, config):
+    from medfs.mappers.familiarity import familiarity_in
+    from medfs.workflows.meta.run import _FEWEST_TASKS
+
+    found = {}
+    for steps in (12, -(-_FEWEST_TASKS // 100)):
+        loop_ = {"steps": steps, "tasks": 100, "validate_every": steps, "validation_batches": 2}
+        request = request_for(config(loop=loop_), f"steps-{steps}")
+        meta_train(request)
+        found[steps] = familiarity_in(read_mapper(request.out / MAPPER).tensors)
+    short, long = found.values()
+    assert short is None
+    low, high = long.limits(9).T
+    told = long.statistics(torch.randn(9, 6, generator=torch.Generator().manual_seed(0)).double())
+    assert told.shape == low.shape == high.shape
+
+
 def test_a_run_that_was_stopped_leaves_its_best_mapper(request_for, config):
     request = request_for(config())
     with pytest.raises(Stop):
