@@ -10,6 +10,7 @@ from medfs.cli.adapt import adapt
 from medfs.cli.console import VERBOSITY
 from medfs.cli.demo import demo
 from medfs.cli.evaluate import evaluate
+from medfs.cli.export import export
 from medfs.cli.info import info
 from medfs.cli.meta_train import meta_train
 from medfs.cli.predict import predict
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-for command in (demo, scans, validate, adapt, predict, evaluate, meta_train, info):
+for command in (demo, scans, validate, adapt, predict, evaluate, meta_train, export, info):
     app.command()(command)
 
 

@@ -46,4 +46,11 @@ class CalibratedClassifier:
         return self.classifier.class_names
 
     def predict_proba(self, features: Features) -> Float[Tensor, "case way"]:
-        return torch.softmax(self.classifier.logits(features) / self.temperature, dim=1)
+        return self._calibrate(self.classifier.logits(features))
+
+    def probabilities(self, x: Float[Tensor, "case feature"]) -> Float[Tensor, "case way"]:
+        """The same from blocks that are joined already: for graphs, in which nothing is checked."""
+        return self._calibrate(self.classifier.theta(x.to(self.classifier.theta.dtype)))
+
+    def _calibrate(self, logits: Float[Tensor, "case way"]) -> Float[Tensor, "case way"]:
+        return torch.softmax(logits / self.temperature, dim=1)

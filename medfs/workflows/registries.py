@@ -55,5 +55,9 @@ CALIBRATORS = Registry(
 EXPORTERS = Registry(
     "exporter",
     "medfs.exporters",
-    {"model": ("medfs.export.model_folder:write_model", "medfs model folder")},
+    {
+        "model": ("medfs.export.model_folder:write_model", "medfs model folder"),
+        "onnx": ("medfs.export.programs:to_onnx", "patch to probabilities, for ONNX Runtime"),
+        "pt2": ("medfs.export.programs:to_pt2", "patch to probabilities, for torch alone"),
+    },
 )
