@@ -20,7 +20,10 @@ def adapt(
         str,
         typer.Option(help="auto, a name, or NAME=FILE of one that was meta-trained."),
     ] = "auto",
-    features: opt.Features = "radiomics",
+    features: Annotated[
+        str,
+        typer.Option(help="Feature extractors, comma-separated, or auto: held-out cases choose."),
+    ] = "auto",
     preset: opt.Preset = "auto",
     seed: opt.Seed = 0,
     device: opt.Device = "auto",

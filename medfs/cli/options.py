@@ -14,7 +14,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON to 
 Device = Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same inputs and seed give the same bytes.")]
 Features = Annotated[
-    str, typer.Option(help="Feature extractors, comma-separated; `medfs info` lists them.")
+    str,
+    typer.Option(help="Feature extractors (`medfs info`), comma-separated, or auto."),
 ]
 Preset = Annotated[
     str, typer.Option(help="Preprocessing preset by name, a .yaml file, or auto (from the scans).")

@@ -1,6 +1,6 @@
 """Named blocks of features, and the encoders that make them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -51,6 +51,18 @@ class Features:
     def joined(self) -> Float[Tensor, "case feature"]:
         """All blocks side by side, in their order."""
         return torch.cat(list(self.blocks.values()), dim=1)
+
+    def pick(self, identities: Sequence[str]) -> "Features":
+        """The blocks of these encoders alone, in this order.
+
+        Raises:
+            UsageError: a block is not here.
+        """
+        if missing := [name for name in identities if name not in self.blocks]:
+            raise UsageError(
+                f"there are no features of {missing[0]}", why=f"Here are {', '.join(self.blocks)}"
+            )
+        return Features({name: self.blocks[name] for name in identities})
 
     @classmethod
     def stack(cls, parts: "list[Features]") -> "Features":

@@ -21,9 +21,10 @@ from medfs.workflows.components import (
     encoder_weights,
 )
 from medfs.workflows.embed import Embedder, Failed, embed_all
-from medfs.workflows.fit import fit, support_set
+from medfs.workflows.feature_choice import candidates, choose, extractors
+from medfs.workflows.fit import support_set
 from medfs.workflows.guard import describe, signal, warnings_of
-from medfs.workflows.recipes import AUTO, recipe
+from medfs.workflows.recipes import AUTO
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.site import site_rows
@@ -42,7 +43,7 @@ class AdaptRequest:
     out: Path
     unlabelled: Path | None = None
     mapper: str = AUTO
-    features: tuple[str, ...] = ("radiomics",)
+    features: tuple[str, ...] = (AUTO,)
     preset: str = "auto"
     seed: int = 0
     device: str = "auto"
@@ -70,8 +71,9 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     """
     check_new(request.out)
     device = choose_device(request.device)
-    encoders = build_encoders(request.features, request.weights, device)
-    chosen = recipe(request.mapper, encoders)
+    names = extractors(request.features, request.weights)
+    encoders = build_encoders(names, request.weights, device)
+    asked = candidates(request.features, encoders, request.mapper)
     cohort = need_two_classes(request.asked.cohort(request.support))
     use_masks = request.use_masks and masks_of_all_or_none(cohort)
     # By id: the same cases give the same bytes, in whatever order a manifest lists them.
@@ -85,7 +87,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     unused: list[Failed] = []
     if request.unlabelled is not None:
         rows, unused = site_rows(request.unlabelled, request.asked, use_masks, embedder, progress)
-        chosen = chosen.at_site(rows)
+        asked = (asked[0].at_site(rows), *asked[1:])
 
     support = support_set(
         [d.features for d in done],
@@ -93,7 +95,8 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         [d.case.patient_id for d in done],
     )
     with single_thread(), torch.no_grad():
-        fitted = fit(support, chosen, request.seed)
+        choice = choose(support, asked, request.seed)
+        support, fitted = choice.support, choice.fitted
         performance = leave_pair_out_auroc(support, fitted.used.mapper, request.seed)
 
     settings = {
@@ -113,9 +116,10 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     report = describe_support(
         support, fitted.calibrated, performance, shown, warnings, done, failed
     )
-    weights = encoder_weights(encoders)
+    report |= choice.described()
+    weights = encoder_weights(choice.encoders)
     content = ModelContent(
-        fitted.calibrated, request.features, weights, preset.to_dict(), settings, report
+        fitted.calibrated, choice.names, weights, preset.to_dict(), settings, report
     )
     write_model(request.out, content, {"cases.csv": list_cases(done, failed)})
     return AdaptResult(request.out, report, warnings, (*failed, *unused))

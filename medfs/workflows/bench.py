@@ -10,18 +10,21 @@ from medfs.metrics.episodes import summarize_episodes
 from medfs.metrics.paired import Replicates, replicate
 from medfs.workflows.audits import Clues, audit_permuted, audit_shortcuts, clues
 from medfs.workflows.comparison import compare
-from medfs.workflows.judging import Known, answers, calibrated
-from medfs.workflows.recipes import Recipe
+from medfs.workflows.feature_choice import Candidate, as_mapper
+from medfs.workflows.judging import Known, answers, chosen
 from medfs.workflows.tasks import Shots, Task, TaskFeatures
 
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """A task whose scans were read, and the mappers that are to be judged on it."""
+    """A task whose scans were read, and the mappers that are to be judged on it.
+
+    Each mapper has one or more candidates of features, among which it chooses in every episode.
+    """
 
     task: Task
     features: TaskFeatures
-    recipes: Mapping[str, Recipe]
+    methods: Mapping[str, tuple[Candidate, ...]]
     seed: int
     audits: bool
     progress: Callable[[str], None]
@@ -42,10 +45,10 @@ class Bench:
         head = {"task": self.task.name, "shots": shots.n_shot}
         if shots.error is not None:
             failed = {**head, "episodes": 0, "error": shots.error}
-            return {"results": [{**failed, "mapper": name} for name in self.recipes]}
+            return {"results": [{**failed, "mapper": name} for name in self.methods]}
         rows: list[dict[str, Any]] = []
         answered: dict[str, Replicates] = {}
-        for name in self.recipes:
+        for name in self.methods:
             self.progress(f"{self.task.name}: {shots.n_shot} shots, {name}")
             row, answered[name] = self._row(shots, name)
             rows.append({**head, "mapper": name, **row})
@@ -55,7 +58,7 @@ class Bench:
 
     def _row(self, shots: Shots, name: str) -> tuple[dict[str, Any], Replicates]:
         started, seed = time.perf_counter(), self.seed
-        outcomes = answers(self.known, shots.drawn, calibrated(self.recipes[name], seed))
+        outcomes = answers(self.known, shots.drawn, chosen(self.methods[name], seed))
         row = {
             "episodes": len(shots.drawn),
             "episodes_skipped": shots.skipped,
@@ -72,7 +75,7 @@ class Bench:
             "shortcuts": audit_shortcuts(self.clues, known, drawn, answered, seed),
             "same_in_every_case": list(self.clues.same_in_every_case),
             "permuted_labels": {
-                name: audit_permuted(known, drawn, recipe.mapper, seed)
-                for name, recipe in self.recipes.items()
+                name: audit_permuted(known, drawn, as_mapper(asked, seed), seed)
+                for name, asked in self.methods.items()
             },
         }

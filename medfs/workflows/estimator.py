@@ -1,6 +1,7 @@
 """The whole path as a scikit-learn estimator."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from medfs.core.cases import Case
 from medfs.core.errors import CohortError, UsageError
+from medfs.core.features import Features
 from medfs.core.threads import single_thread
 from medfs.core.volumes import Provenance, Volume
 from medfs.scans.options import ReadOptions, parse_options
@@ -21,8 +23,9 @@ from medfs.workflows.components import (
     choose_preset,
 )
 from medfs.workflows.embed import Embedder, embed_all
-from medfs.workflows.fit import fit, support_set
-from medfs.workflows.recipes import AUTO, recipe
+from medfs.workflows.feature_choice import candidates, choose, extractors
+from medfs.workflows.fit import support_set
+from medfs.workflows.recipes import AUTO
 from medfs.workflows.sources import ArraySource, FileSource, ScanSource
 
 
@@ -35,7 +38,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         mapper: name of a mapper, `medfs info` lists them; or `auto`, the one that comes with medfs.
-        features: names of feature extractors.
+        features: name or names of feature extractors; or `auto`: radiomics, unless held-out cases
+            clearly prefer another kind (docs/features.md).
         preset: name of a preset, a .yaml file, or `auto`.
         weights: file of weights by name of backbone.
         spacing: mm along x, y, z of scans given as arrays, whose axes must be in RAS order.
@@ -51,12 +55,14 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         calibrated_: the classifier as a value.
         mapper_: which mapper made it; plain ridge where the support clearly preferred it.
         mapper_reason_: why that one.
+        features_: names of the feature extractors that are used.
+        features_reason_: why those, if they were chosen.
     """
 
     def __init__(
         self,
         mapper: str = AUTO,
-        features: Sequence[str] = ("radiomics",),
+        features: str | Sequence[str] = AUTO,
         preset: str = "auto",
         weights: Mapping[str, str | Path] | None = None,
         spacing: tuple[float, float, float] | None = None,
@@ -93,19 +99,24 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._masked = _all_or_none(sources)
         device = choose_device(self.device)
         files = {name: Path(path) for name, path in (self.weights or {}).items()}
-        encoders = build_encoders(tuple(self.features), files, device)
+        wanted = (self.features,) if isinstance(self.features, str) else tuple(self.features)
+        encoders = build_encoders(extractors(wanted, files), files, device)
+        asked = candidates(wanted, encoders, self.mapper)
         chosen, self.preset_reason_ = choose_preset(self.preset, sources)
         self.preset_ = chosen.name if self.preset == "auto" else self.preset
         cache = TensorCache.default() if self.cache else TensorCache(None)
-        self._embedder = Embedder(encoders, chosen, device=device, cache=cache)
+        embedder = Embedder(encoders, chosen, device=device, cache=cache)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         # Class columns are sorted as text inside; numbers keep their own order outside.
         width = len(str(len(self.classes_)))
         names = [f"{code:0{width}d}" for code in codes]
-        support = support_set(self._embed(sources), names, [str(p) for p in patients])
-        mapper = recipe(self.mapper, encoders)
+        rows = _embed(embedder, sources)
+        support = support_set(rows, names, [str(p) for p in patients])
         with single_thread():
-            fitted = fit(support, mapper, self.random_state)
+            choice = choose(support, asked, self.random_state)
+        self._embedder = replace(embedder, encoders=choice.encoders)
+        self.features_, self.features_reason_ = choice.names, choice.reason
+        fitted = choice.fitted
         self.calibrated_ = fitted.calibrated
         self.mapper_, self.mapper_reason_ = fitted.used.identity, fitted.reason
         return self
@@ -122,7 +133,9 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise CohortError(
                 "masks must be given for prediction exactly if they were given for fitting"
             )
-        rows = [self.calibrated_.predict_proba(f)[0].numpy() for f in self._embed(sources)]
+        rows = [
+            self.calibrated_.predict_proba(f)[0].numpy() for f in _embed(self._embedder, sources)
+        ]
         return np.stack(rows) if rows else np.empty((0, len(self.classes_)))
 
     def predict(self, X: Sequence[Any]) -> Shaped[np.ndarray, "case"]:
@@ -160,11 +173,12 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for i, scan in enumerate(X)
         ]
 
-    def _embed(self, sources: list[ScanSource]) -> list[Any]:
-        done, failed = embed_all(self._embedder, sources)
-        if failed:
-            raise failed[0].error
-        return [d.features for d in done]
+
+def _embed(embedder: Embedder, sources: list[ScanSource]) -> list[Features]:
+    done, failed = embed_all(embedder, sources)
+    if failed:
+        raise failed[0].error
+    return [d.features for d in done]
 
 
 def _parts(scan: Any) -> tuple[Any, Any]:

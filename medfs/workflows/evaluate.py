@@ -24,7 +24,8 @@ from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
 from medfs.workflows.bench import Bench
 from medfs.workflows.components import Weights, build_encoders, choose_device
-from medfs.workflows.recipes import AUTO, recipes
+from medfs.workflows.feature_choice import extractors, methods
+from medfs.workflows.recipes import AUTO
 from medfs.workflows.tasks import (
     EpisodePlan,
     Task,
@@ -85,8 +86,9 @@ def evaluate(
     Raises:
         UserError: what cannot be used, and why.
     """
-    encoders = build_encoders(request.features, request.weights, choose_device(request.device))
-    judged = recipes(request.mappers, encoders)
+    names = extractors(request.features, request.weights)
+    encoders = build_encoders(names, request.weights, choose_device(request.device))
+    judged = methods(request.mappers, request.features, encoders)
     failures: list[str] = []
     described: dict[str, Any] = {}
     lists: dict[str, list[dict[str, Any]]] = {name: [] for name in _LISTS}

@@ -12,6 +12,7 @@ from medfs.core.features import Features
 from medfs.core.mapping import Mapper
 from medfs.core.threads import single_thread
 from medfs.metrics.episodes import EpisodeOutcome
+from medfs.workflows.feature_choice import Candidate, choose
 from medfs.workflows.fit import fit, support_set
 from medfs.workflows.recipes import Recipe
 
@@ -38,6 +39,11 @@ def answers(known: Known, episodes: Sequence[Episode], adapt: Adapt) -> list[Epi
 def calibrated(recipe: Recipe, seed: int) -> Adapt:
     """As `medfs adapt` does it: the mapper, and a temperature from cases that were held out."""
     return lambda support, number: fit(support, recipe, seed + number).calibrated
+
+
+def chosen(asked: Sequence[Candidate], seed: int) -> Adapt:
+    """The same with features that are chosen anew for every support."""
+    return lambda support, number: choose(support, asked, seed + number).fitted.calibrated
 
 
 def uncalibrated(mapper: Mapper) -> Adapt:
@@ -74,8 +80,9 @@ def _answer(known: Known, episode: Episode, number: int, adapt: Adapt) -> Episod
     )
     query = [(case, name) for name in known.class_names for case in episode.query[name]]
     stacked = Features.stack([known.features[case] for case, _ in query])
+    read = stacked.pick(classifier.classifier.encoders)
     return EpisodeOutcome(
-        classifier.predict_proba(stacked).double().numpy(),
+        classifier.predict_proba(read).double().numpy(),
         np.array([known.class_names.index(name) for _, name in query]),
         np.array([known.patient_of[case] for case, _ in query]),
     )

@@ -97,17 +97,6 @@ def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
     return Recipe(SHIPPED, shipped_identity(trained), mapper, reason, plain, known)
 
 
-def recipes(specs: Sequence[str], encoders: Sequence[Encoder]) -> dict[str, Recipe]:
-    """By name; UsageError if two of them are the same."""
-    found: dict[str, Recipe] = {}
-    for spec in specs:
-        made = recipe(spec, encoders)
-        if made.name in found:
-            raise UsageError(f"{made.name} is given twice", why=f"{AUTO} stands for it here")
-        found[made.name] = made
-    return found
-
-
 def shipped_identity(trained: MapperFile) -> str:
     """What models and the model card call it: the name, and the hash of φ."""
     return trained.identity.replace(trained.name, SHIPPED, 1)

@@ -16,6 +16,7 @@ BACKBONES = Registry(
     "medfs.backbones",
     {
         "radiomics": ("medfs.features.radiomics:Radiomics", "radiomics of the region, in torch"),
+        "layout": ("medfs.features.layout:Layout", "what is where in the patch, without a mask"),
         "stages": ("medfs.features.stages:stages", "medfs's small encoder, meta-trained"),
         "resnet10": ("medfs.features.backbones:resnet10", "MONAI 3D ResNet-10, your weights"),
         "resnet18": ("medfs.features.backbones:resnet18", "MONAI 3D ResNet-18, your weights"),

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from medfs.core.errors import CohortError
+from medfs.core.features import Features
 from medfs.workflows.asked import Asked
 from medfs.workflows.embed import Embedder, Failed, embed_all
 from medfs.workflows.sources import FileSource
@@ -22,7 +19,7 @@ def site_rows(
     use_masks: bool,
     embedder: Embedder,
     progress: Callable[[int], None] = lambda _: None,
-) -> tuple[Float[Tensor, "case feature"], list[Failed]]:
+) -> tuple[Features, list[Failed]]:
     """Features of every scan that can be used, and what could not.
 
     Args:
@@ -52,4 +49,4 @@ def site_rows(
             why=f"The first that cannot: {failed[0].error}" if failed else None,
             todo="Give more scans, or leave --unlabelled out",
         )
-    return torch.cat([d.features.joined() for d in done]), failed
+    return Features.stack([d.features for d in done]), failed

@@ -22,7 +22,9 @@ def in_words(report: Mapping[str, Any]) -> str:
         f"region: {'mask' if used['use_masks'] else 'found'}, "
         f"preset: {used['preset']} ({used['preset_reason']})"
     )
-    return f"used: {made}\n{classes} patients: {_ranking(report['performance_on_support'])}"
+    choice = report.get("feature_choice")
+    chosen = "" if choice is None else f"features: {choice['reason']}\n"
+    return f"{chosen}used: {made}\n{classes} patients: {_ranking(report['performance_on_support'])}"
 
 
 def _ranking(performance: Mapping[str, Any] | None) -> str:

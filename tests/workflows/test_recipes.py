@@ -10,6 +10,7 @@ from medfs.core.errors import UsageError
 from medfs.core.theta import LinearHead, Theta
 from medfs.testing.samples import random_support
 from medfs.workflows.components import build_encoders
+from medfs.workflows.feature_choice import methods
 from medfs.workflows.fit import fit
 from medfs.workflows.recipes import (
     AUTO,
@@ -17,7 +18,6 @@ from medfs.workflows.recipes import (
     SHIPPED,
     Recipe,
     recipe,
-    recipes,
     shipped_identity,
     shipped_mapper,
 )
@@ -56,7 +56,7 @@ def test_a_name_means_that_mapper_and_nothing_stands_by(radiomics):
 
 def test_the_same_mapper_twice_is_refused(radiomics):
     with pytest.raises(UsageError, match="given twice"):
-        recipes((AUTO, SHIPPED), radiomics)
+        methods((AUTO, SHIPPED), ("radiomics",), radiomics)
 
 
 def _constant(width):
