@@ -41,11 +41,11 @@ def main() -> None:
     args = _arguments()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        support, others = _split(args.scans, args.n_adapt)
-        _write(folder / "support.csv", support, len(support), labelled=True)
+        support, others = split_scans(args.scans, args.n_adapt)
+        write_scans(folder / "support.csv", support, len(support), labelled=True)
         results: dict[str, Any] = {"start_up_s": start_up(args.rounds)}
         results["adapt_s"] = adapting(folder, args.rounds)
-        _write(folder / "scans.csv", others, args.n_predict)
+        write_scans(folder / "scans.csv", others, args.n_predict)
         results["predict"] = _step("throughput", folder, "scans.csv", args.rounds)
         results["peak_mib"] = memory(folder, others, args.memory)
     section("Start-up", _start_up_table(results["start_up_s"]))
@@ -59,7 +59,7 @@ def main() -> None:
 def start_up(rounds: int) -> dict[str, float]:
     """Median wall seconds of whole processes."""
     progress("start-up")
-    medfs, python = _medfs(), sys.executable
+    medfs, python = medfs_command(), sys.executable
     commands = {
         "python -c pass": [python, "-c", "pass"],
         "medfs --help": [medfs, "--help"],
@@ -74,8 +74,8 @@ def adapting(folder: Path, rounds: int) -> dict[str, float]:
     """Median wall seconds of `medfs adapt` without cache, and of its imports; leaves `model/`."""
     progress("adapt")
     support, model = folder / "support.csv", folder / "model"
-    adapt = [_medfs(), "--quiet", "adapt", "--support", str(support), "--no-cache", "--out"]
-    _run([*adapt, str(model)])
+    adapt = [medfs_command(), "--quiet", "adapt", "--support", str(support), "--no-cache", "--out"]
+    run([*adapt, str(model)])
     runs = [[*adapt, str(folder / f"model-{i}")] for i in range(rounds)]
     return _medians(
         {"imports": [[sys.executable, "-c", ADAPT_IMPORTS]], "medfs adapt": runs}, rounds
@@ -87,7 +87,7 @@ def memory(folder: Path, cases: Sequence[Case], counts: Sequence[int]) -> dict[s
     peaks = {}
     for count in counts:
         progress(f"memory at {count} scans")
-        _write(folder / f"{count}.csv", cases, count)
+        write_scans(folder / f"{count}.csv", cases, count)
         peaks[str(count)] = _step("memory", folder, f"{count}.csv", 1)["peak_mib"]
     return peaks
 
@@ -105,7 +105,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _split(manifest: Path, n_adapt: int) -> tuple[list[Case], list[Case]]:
+def split_scans(manifest: Path, n_adapt: int) -> tuple[list[Case], list[Case]]:
     """As many cases of each of the first two classes, one per patient, and all other patients."""
     cohort = load_cohort(manifest)
     per_class, support, taken = n_adapt // 2, [], set[str]()
@@ -120,7 +120,7 @@ def _split(manifest: Path, n_adapt: int) -> tuple[list[Case], list[Case]]:
     return support, others
 
 
-def _write(path: Path, cases: Sequence[Case], count: int, labelled: bool = False) -> None:
+def write_scans(path: Path, cases: Sequence[Case], count: int, labelled: bool = False) -> None:
     """A manifest of `count` rows, each with a case id of its own; cases recur if there are few."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream)
@@ -138,7 +138,7 @@ def _medians(commands: dict[str, list[list[str]]], rounds: int) -> dict[str, flo
     for i in range(rounds):
         for name, forms in commands.items():
             started = time.perf_counter()
-            _run(forms[i % len(forms)])
+            run(forms[i % len(forms)])
             seconds[name].append(time.perf_counter() - started)
     return {name: median(values) for name, values in seconds.items()}
 
@@ -147,19 +147,19 @@ def _step(name: str, folder: Path, scans: str, rounds: int) -> dict[str, float]:
     progress(name)
     arguments = [str(folder / "model"), str(folder / scans), "--rounds", str(rounds)]
     result: dict[str, float] = json.loads(
-        _run([sys.executable, str(STEPS), name, *arguments]).splitlines()[-1]
+        run([sys.executable, str(STEPS), name, *arguments]).splitlines()[-1]
     )
     return result
 
 
-def _run(command: Sequence[str]) -> str:
+def run(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
     return done.stdout
 
 
-def _medfs() -> str:
+def medfs_command() -> str:
     beside = Path(sys.executable).with_name("medfs")
     found = str(beside) if beside.is_file() else shutil.which("medfs")
     if found is None:
