@@ -25,7 +25,8 @@ def demo(
         result = run(out or Path(temporary) / "demo", seed, say)
     warn(result.adapted.warnings)
     data(in_words(result.adapted.report))
-    data(f"AUROC on {len(result.predictions)} held-out scans: {result.held_out_auroc:.2f}")
+    told = sum(p.probabilities is not None for p in result.predictions)
+    data(f"AUROC on {told} held-out scans: {result.held_out_auroc:.2f}")
     data(results_table(result.results))
     if out is not None:
         say(f"cases, model, predictions.csv and results.json are in {out}")

@@ -25,17 +25,23 @@ def predict(
     section: opt.Section = None,
     bids_suffix: opt.BidsSuffix = None,
     series: opt.Series = None,
+    keep_unfamiliar: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unfamiliar", help="Give numbers to scans that are unlike the support, too."
+        ),
+    ] = False,
     no_cache: opt.NoCache = False,
     force: opt.Force = False,
     json: opt.Json = False,
 ) -> None:
-    """Give every scan the probability of each class."""
+    """Give every scan the probability of each class, or say why it gets none."""
     from medfs.storage.files import check_new, to_json, write_text
     from medfs.workflows import predict as workflow
 
     if out is not None and not (force and out.is_file()):
         check_new(out)
-    predictor = workflow.load_predictor(model, device, not no_cache)
+    predictor = workflow.load_predictor(model, device, not no_cache, keep_unfamiliar)
     asked = opt.asked(None, image_column, mask_label, section, bids_suffix, series)
     predictions = []
     with counter("scans") as progress:
@@ -50,7 +56,13 @@ def predict(
         data(to_json(workflow.to_dict(predictor.class_names, predictions)))
     elif out is None:
         data(text)
-    failed = [p for p in predictions if p.probabilities is None]
+    failed = [p for p in predictions if p.failed]
     warn([p.note for p in failed])
+    unlike = sum(p.familiar is False for p in predictions)
+    if unlike:
+        consequence = (
+            "judge their probabilities with care" if keep_unfamiliar else "no probability is given"
+        )
+        warn([f"{unlike} of {len(predictions)} scans are unlike the support: {consequence}"])
     if failed:
         raise typer.Exit(SOME_FAILED)

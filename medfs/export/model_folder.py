@@ -1,7 +1,7 @@
 """MODEL/: a calibrated classifier as JSON and safetensors, checked by hash before it is read.
 
 MODEL/model.json           what it is: classes, encoders, preset, mapper, calibration
-MODEL/weights.safetensors  θ, the temperature, and the weights of the backbones
+MODEL/weights.safetensors  θ, the temperature, the guard, and the weights of the backbones
 MODEL/report.json          what it was made from and how well it does; no case ids
 MODEL/SHA256SUMS           of the three above, in the format of `sha256sum`
 MODEL/local/               the table from ordinals to case ids; stays where it was made
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import IntegrityError, ScanReadError
+from medfs.core.guards import ScanGuard
 from medfs.export import model_schema as schema
+from medfs.export.guard_schema import describe_guard, guard_tensors, parse_guard
 from medfs.storage.files import new_folder, sha256, to_json, write_text
 from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
 
@@ -35,6 +37,7 @@ class ModelContent:
         preset: plain data of the preset.
         settings: other facts of `model.json` (mapper, seed, versions).
         report: content of `report.json`.
+        guard: what the support looked like.
     """
 
     calibrated: CalibratedClassifier
@@ -43,6 +46,7 @@ class ModelContent:
     preset: dict[str, Any]
     settings: dict[str, Any]
     report: dict[str, Any]
+    guard: ScanGuard
 
 
 def write_model(path: Path, content: ModelContent, local: Mapping[str, str]) -> None:
@@ -91,6 +95,7 @@ def read_model(path: Path) -> ModelContent:
     tensors = tensors_from_bytes(files["weights.safetensors"], str(path / "weights.safetensors"))
     names, identities = schema.parse_encoders(description, where)
     class_names = schema.parse_names(description, where)
+    guard, tensors = parse_guard(description, tensors, identities, len(class_names), where)
     calibrated, others = schema.parse_theta(description, tensors, identities, class_names, where)
     return ModelContent(
         calibrated=calibrated,
@@ -99,6 +104,7 @@ def read_model(path: Path) -> ModelContent:
         preset=schema.parse_object(description, "preset", where),
         settings=schema.parse_object(description, "settings", where),
         report=schema.parse_json(files["report.json"], str(path / "report.json")),
+        guard=guard,
     )
 
 
@@ -108,6 +114,7 @@ def _description(content: ModelContent) -> dict[str, Any]:
         "schema_version": schema.SCHEMA_VERSION,
         "class_names": list(classifier.class_names),
         "theta": schema.describe_theta(classifier.theta),
+        "guard": describe_guard(content.guard),
         "encoders": [
             {"name": name, "identity": identity}
             for name, identity in zip(content.encoders, classifier.encoders, strict=True)
@@ -122,7 +129,8 @@ def _tensors(content: ModelContent) -> dict[str, Tensor]:
     weights = {
         f"{schema.ENCODER_PREFIX}{name}": tensor for name, tensor in content.encoder_weights.items()
     }
-    return {**theta, schema.TEMPERATURE: content.calibrated.temperature, **weights}
+    guard = guard_tensors(content.guard)
+    return {**theta, schema.TEMPERATURE: content.calibrated.temperature, **guard, **weights}
 
 
 def _sums(path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.errors import IntegrityError
 from medfs.core.theta import HEADS, STEPS, Theta, kind_of
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ENCODER_PREFIX = "encoder."
 TEMPERATURE = "temperature"
 _POSITIVE = ("scale", "limit", "floor", TEMPERATURE)

@@ -35,6 +35,7 @@ def make_patch(volume: Volume, mask: Bool[np.ndarray, "x y z"] | None, preset: P
 
     Raises:
         ScanReadError: the scan is constant.
+        DataError: the region is empty.
         GeometryError: the scan's grid leans in more than one direction.
     """
     scan = straight(volume, mask)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from scipy import ndimage
 
-from medfs.core.errors import ScanReadError
+from medfs.core.errors import DataError, ScanReadError
 
 # Regions are found on a grid of at most this many points per axis: enough for a bounding box and a
 # smooth region, and a whole-body scan costs no more than a crop.
@@ -22,7 +22,17 @@ class Region:
     note: str | None
 
     def bounds(self) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
-        """First and last voxel edge of the region in voxel units of the volume (index − ½, + ½)."""
+        """First and last voxel edge of the region in voxel units of the volume (index − ½, + ½).
+
+        Raises:
+            DataError: the region is empty.
+        """
+        if not self.mask.any():
+            raise DataError(
+                "the region is empty",
+                why="No voxel is marked or found in the scan",
+                todo="Mark the finding, or predict and adapt without masks",
+            )
         low, high = np.empty(3), np.empty(3)
         for axis in range(3):
             others = tuple(a for a in range(3) if a != axis)

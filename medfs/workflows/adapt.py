@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from medfs.calibration.guard import foreign_cases, learn_guard
 from medfs.calibration.performance import leave_pair_out_auroc
 from medfs.core.threads import single_thread
 from medfs.export.model_folder import ModelContent, write_model
@@ -29,6 +30,7 @@ from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.site import site_rows
 from medfs.workflows.sources import FileSource
+from medfs.workflows.unfamiliar import warn_of_guard
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         choice = choose(support, asked, request.seed)
         support, fitted = choice.support, choice.fitted
         performance = leave_pair_out_auroc(support, fitted.used.mapper, request.seed)
+        measured = [d.measured for d in done]
+        guard = learn_guard(support, measured)
+        foreign = foreign_cases(support, measured)
 
     settings = {
         "mapper": fitted.used.identity,
@@ -112,6 +117,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     }
     told = signal(support, fitted.log_likelihood)
     warnings = warn_of(kept, performance, failed, use_masks) + warnings_of(fitted.verdict, told)
+    warnings += warn_of_guard(guard, foreign, done, preset)
     shown = {**settings, "task_guard": describe(fitted.verdict, told)}
     report = describe_support(
         support, fitted.calibrated, performance, shown, warnings, done, failed
@@ -119,7 +125,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     report |= choice.described()
     weights = encoder_weights(choice.encoders)
     content = ModelContent(
-        fitted.calibrated, choice.names, weights, preset.to_dict(), settings, report
+        fitted.calibrated, choice.names, weights, preset.to_dict(), settings, report, guard
     )
     write_model(request.out, content, {"cases.csv": list_cases(done, failed)})
     return AdaptResult(request.out, report, warnings, (*failed, *unused))

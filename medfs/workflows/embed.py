@@ -14,11 +14,13 @@ from torch import Tensor
 from medfs.core.cases import Case
 from medfs.core.errors import DataError, UserError
 from medfs.core.features import Encoder, Features
+from medfs.core.measured import Measured
 from medfs.core.patches import Patch
 from medfs.core.threads import single_thread
 from medfs.core.volumes import Provenance
 from medfs.features.encode import encode
 from medfs.preprocess.auto import check
+from medfs.preprocess.measure import measure
 from medfs.preprocess.patching import make_field_patch, make_patch
 from medfs.preprocess.presets import Preset
 from medfs.scans.files.names import printable
@@ -68,7 +70,8 @@ class Embedded:
 
     `notes` say what was done to the scan; `remarks`, what was left out of its files: they may hold
     file names. `facts` are known without looking at the tissue, `digest` is the hash of the scan's
-    bytes, `origin` where the volume came from, without a name of anything.
+    bytes, `origin` where the volume came from, without a name of anything; `measured` is what the
+    guard looks at beside features.
     """
 
     case: Case
@@ -78,6 +81,7 @@ class Embedded:
     facts: ScanFacts
     digest: Digest
     origin: Mapping[str, Any]
+    measured: Measured
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class _Prepared:
     remarks: tuple[str, ...]
     facts: ScanFacts
     origin: Mapping[str, Any]
+    measured: Measured
 
 
 def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | Failed:
@@ -138,8 +143,8 @@ def _prepare(embedder: Embedder, source: ScanSource) -> _Prepared | Embedded | F
         else:
             patch = make_patch(volume, mask, embedder.preset)
         told, origin = _remarks(volume.provenance), volume.provenance.nameless()
-        facts = scan_facts(volume, mask, patch)
-        return _Prepared(source.case, digest, patch, patch.notes, told, facts, origin)
+        facts, seen = scan_facts(volume, mask, patch), measure(volume, patch)
+        return _Prepared(source.case, digest, patch, patch.notes, told, facts, origin, seen)
     except UserError as error:
         return Failed(source.case, error.about(source.case.case_id))
 
@@ -163,7 +168,7 @@ def _finish(embedder: Embedder, prepared: _Prepared | Embedded | Failed) -> Embe
         )
         return Failed(prepared.case, why)
     p = prepared
-    done = Embedded(p.case, features, p.notes, p.remarks, p.facts, p.digest, p.origin)
+    done = Embedded(p.case, features, p.notes, p.remarks, p.facts, p.digest, p.origin, p.measured)
     embedder.cache.put(embedder.key(prepared.digest), _to_cache(done))
     return done
 
@@ -174,6 +179,7 @@ def _to_cache(done: Embedded) -> dict[str, Tensor]:
         "remarks": done.remarks,
         "origin": done.origin,
         **done.facts.plain(),
+        **done.measured.plain(),
     }
     facts = json.dumps(known).encode()
     blocks = {f"block.{name}": block for name, block in done.features.blocks.items()}
@@ -189,8 +195,12 @@ def _from_cache(case: Case, digest: Digest, stored: dict[str, Tensor]) -> Embedd
         order = json.loads(bytes(stored["order"].tolist()))
         features = Features({name: stored[f"block.{name}"] for name in order})
         notes, remarks = tuple(known["notes"]), tuple(known["remarks"])
-        facts = ScanFacts.from_plain(known)
-        return Embedded(case, features, notes, remarks, facts, digest, known["origin"])
+        facts, origin, seen = (
+            ScanFacts.from_plain(known),
+            known["origin"],
+            Measured.from_plain(known),
+        )
+        return Embedded(case, features, notes, remarks, facts, digest, origin, seen)
     except (KeyError, TypeError, ValueError, UserError):
         return None
 

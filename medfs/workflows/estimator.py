@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from medfs.calibration.guard import learn_guard
 from medfs.core.cases import Case
 from medfs.core.errors import CohortError, UsageError
-from medfs.core.features import Features
 from medfs.core.threads import single_thread
 from medfs.core.volumes import Provenance, Volume
 from medfs.scans.options import ReadOptions, parse_options
@@ -22,7 +22,7 @@ from medfs.workflows.components import (
     choose_device,
     choose_preset,
 )
-from medfs.workflows.embed import Embedder, embed_all
+from medfs.workflows.embed import Embedded, Embedder, embed_all
 from medfs.workflows.feature_choice import candidates, choose, extractors
 from medfs.workflows.fit import support_set
 from medfs.workflows.recipes import AUTO
@@ -53,6 +53,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: sorted, the order of the columns of `predict_proba`.
         preset_: the preset that was used.
         calibrated_: the classifier as a value.
+        guard_: what tells scans that are unlike those it was fitted to.
         mapper_: which mapper made it; plain ridge where the support clearly preferred it.
         mapper_reason_: why that one.
         features_: names of the feature extractors that are used.
@@ -110,10 +111,11 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # Class columns are sorted as text inside; numbers keep their own order outside.
         width = len(str(len(self.classes_)))
         names = [f"{code:0{width}d}" for code in codes]
-        rows = _embed(embedder, sources)
-        support = support_set(rows, names, [str(p) for p in patients])
+        done = _embed(embedder, sources)
+        support = support_set([d.features for d in done], names, [str(p) for p in patients])
         with single_thread():
             choice = choose(support, asked, self.random_state)
+            self.guard_ = learn_guard(choice.support, [d.measured for d in done])
         self._embedder = replace(embedder, encoders=choice.encoders)
         self.features_, self.features_reason_ = choice.names, choice.reason
         fitted = choice.fitted
@@ -124,19 +126,23 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Sequence[Any]) -> Float[np.ndarray, "case way"]:
         """Calibrated probabilities, (case, class), columns in the order of `classes_`.
 
+        They are numbers for every scan: `is_familiar` says which of them to believe.
+
         Raises:
             UserError: a scan cannot be read.
         """
-        check_is_fitted(self, "calibrated_")
-        sources = self._sources(X)
-        if sources and _all_or_none(sources) != self._masked:
-            raise CohortError(
-                "masks must be given for prediction exactly if they were given for fitting"
-            )
-        rows = [
-            self.calibrated_.predict_proba(f)[0].numpy() for f in _embed(self._embedder, sources)
-        ]
+        done = self._to_predict(X)
+        rows = [self.calibrated_.predict_proba(d.features)[0].numpy() for d in done]
         return np.stack(rows) if rows else np.empty((0, len(self.classes_)))
+
+    def is_familiar(self, X: Sequence[Any]) -> Bool[np.ndarray, "case"]:
+        """Whether each scan is like those that the classifier was fitted to.
+
+        Raises:
+            UserError: a scan cannot be read.
+        """
+        done = self._to_predict(X)
+        return np.array([self.guard_(d.features, d.measured).familiar for d in done], dtype=bool)
 
     def predict(self, X: Sequence[Any]) -> Shaped[np.ndarray, "case"]:
         """The most probable class of each scan."""
@@ -173,12 +179,21 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for i, scan in enumerate(X)
         ]
 
+    def _to_predict(self, X: Sequence[Any]) -> list[Embedded]:
+        check_is_fitted(self, "calibrated_")
+        sources = self._sources(X)
+        if sources and _all_or_none(sources) != self._masked:
+            raise CohortError(
+                "masks must be given for prediction exactly if they were given for fitting"
+            )
+        return _embed(self._embedder, sources)
 
-def _embed(embedder: Embedder, sources: list[ScanSource]) -> list[Features]:
+
+def _embed(embedder: Embedder, sources: list[ScanSource]) -> list[Embedded]:
     done, failed = embed_all(embedder, sources)
     if failed:
         raise failed[0].error
-    return [d.features for d in done]
+    return done
 
 
 def _parts(scan: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""A model folder and scans → one row of probabilities per scan."""
+"""A model folder and scans → one row per scan: probabilities, or why there are none."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ from torch import Tensor
 from medfs.core.cases import Case
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import ConfigError, DataError, IntegrityError
+from medfs.core.guards import N_OF_TISSUE, ScanGuard
 from medfs.export.model_folder import ModelContent, read_model
 from medfs.preprocess.presets import parse_preset
 from medfs.scans.options import ReadOptions, parse_options
@@ -20,18 +21,33 @@ from medfs.workflows.asked import ASKED_NOTHING, Asked
 from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
 from medfs.workflows.sources import Digest, FileSource, ScanSource
+from medfs.workflows.unfamiliar import reasons
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probabilities of one scan in the order of `Predictor.class_names`; None where it failed."""
+    """What is said of one scan.
+
+    Attributes:
+        case: the scan.
+        probabilities: in the order of `Predictor.class_names`; None where it failed, or where it is
+            unlike the support.
+        note: why there are none, and what was done to the scan.
+        familiar: whether it is like the support; None where it failed.
+    """
 
     case: Case
     probabilities: tuple[float, ...] | None
     note: str
+    familiar: bool | None
+
+    @property
+    def failed(self) -> bool:
+        """The scan could not be read."""
+        return self.familiar is None
 
     def best(self, class_names: Sequence[str]) -> str | None:
-        """The most probable class; None where the scan failed."""
+        """The most probable class; None without probabilities."""
         if self.probabilities is None:
             return None
         return class_names[max(range(len(class_names)), key=self.probabilities.__getitem__)]
@@ -39,12 +55,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model ready to be applied."""
+    """A model ready to be applied.
+
+    Scans unlike the support get no probabilities, unless `keep_unfamiliar`.
+    """
 
     embedder: Embedder
     calibrated: CalibratedClassifier
+    guard: ScanGuard
     use_masks: bool
     asked: Asked
+    keep_unfamiliar: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -57,15 +78,26 @@ class Predictor:
 
     def _prediction(self, result: Embedded | Failed) -> Prediction:
         if isinstance(result, Failed):
-            return Prediction(result.case, None, str(result.error))
+            return Prediction(result.case, None, str(result.error), None)
+        verdict = self.guard(result.features, result.measured)
+        why = reasons(verdict, self.embedder.preset)
+        note = "; ".join((*([why] if why else []), *result.remarks, *result.notes))
+        if not (verdict.familiar or self.keep_unfamiliar):
+            return Prediction(result.case, None, note, False)
         probabilities = self.calibrated.predict_proba(result.features)[0].tolist()
-        return Prediction(
-            result.case, tuple(probabilities), "; ".join((*result.remarks, *result.notes))
-        )
+        return Prediction(result.case, tuple(probabilities), note, verdict.familiar)
 
 
-def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) -> Predictor:
+def load_predictor(
+    model: Path, device: str = "auto", use_cache: bool = True, keep_unfamiliar: bool = False
+) -> Predictor:
     """Verify and read a model folder.
+
+    Args:
+        model: the folder.
+        device: where encoders run.
+        use_cache: read and keep features.
+        keep_unfamiliar: give probabilities to scans unlike the support too.
 
     Raises:
         IntegrityError: the folder was changed, or its encoders are not those of this medfs.
@@ -84,9 +116,20 @@ def load_predictor(model: Path, device: str = "auto", use_cache: bool = True) ->
         )
     cache = TensorCache.default() if use_cache else TensorCache(None)
     embedder = Embedder(encoders, parse_preset(content.preset), device=chosen, cache=cache)
+    _check_guard(content.guard, sum(len(e.feature_names) for e in encoders), model)
     return Predictor(
-        embedder, content.calibrated, bool(content.settings["use_masks"]), _asked(content, model)
+        embedder,
+        content.calibrated,
+        content.guard,
+        bool(content.settings["use_masks"]),
+        _asked(content, model),
+        keep_unfamiliar,
     )
+
+
+def _check_guard(guard: ScanGuard, n_features: int, model: Path) -> None:
+    if guard.near is not None and len(guard.near.middle) != n_features + N_OF_TISSUE:
+        raise IntegrityError("the guard reads other features than the model has", case=str(model))
 
 
 def predict(
@@ -105,16 +148,16 @@ def predict(
 
 
 def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str:
-    """`case,prediction,p_<class>…,note`, a row per scan; empty probabilities where it failed."""
+    """`case,prediction,p_<class>…,familiar,note`, a row per scan; empty where nothing is said."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["case", "prediction", *(f"p_{name}" for name in class_names), "note"])
+    rows.writerow(
+        ["case", "prediction", *(f"p_{name}" for name in class_names), "familiar", "note"]
+    )
     for p in predictions:
-        if p.probabilities is None:
-            rows.writerow([p.case.case_id, "", *("" for _ in class_names), p.note])
-            continue
-        shown = [repr(value) for value in p.probabilities]
-        rows.writerow([p.case.case_id, p.best(class_names), *shown, p.note])
+        shown = ["" for _ in class_names] if p.probabilities is None else map(repr, p.probabilities)
+        familiar = {None: "", True: "yes", False: "no"}[p.familiar]
+        rows.writerow([p.case.case_id, p.best(class_names) or "", *shown, familiar, p.note])
     return text.getvalue()
 
 
@@ -127,6 +170,7 @@ def to_dict(class_names: Sequence[str], predictions: Sequence[Prediction]) -> di
             "probabilities": dict(zip(class_names, p.probabilities, strict=True))
             if p.probabilities
             else None,
+            "familiar": p.familiar,
             "note": p.note,
         }
         for p in predictions

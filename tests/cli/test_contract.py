@@ -20,7 +20,7 @@ OPTIONS = {
         *("--support", "--out", "--mapper", "--features", "--preset", "--seed", "--device"),
         *("--json", "--label-column", "--image-column"),
     ],
-    "predict": ["--out", "--json", "MODEL", "SCANS"],
+    "predict": ["--out", "--json", "--keep-unfamiliar", "MODEL", "SCANS"],
     "evaluate": [
         *("--cohort", "--benchmark", "--task", "--shots", "--queries", "--episodes", "--seed"),
         *("--out", "--mapper", "--features", "--no-masks", "--field"),
@@ -102,12 +102,13 @@ def test_predictions_have_the_header_and_sum_to_one(medfs, model, scans, out):
     done = medfs("predict", model, scans, "--out", out)
     assert (done.code, done.out) == (0, "")
     rows = table(out.read_text())
-    assert list(rows[0]) == ["case", "prediction", "p_smooth", "p_spiculated", "note"]
+    assert list(rows[0]) == ["case", "prediction", "p_smooth", "p_spiculated", "familiar", "note"]
     assert [r["case"] for r in rows] == ["scan-0", "scan-1", "scan-2"]
     for row in rows:
         p = {name: float(row[f"p_{name}"]) for name in ("smooth", "spiculated")}
         assert abs(sum(p.values()) - 1) < 1e-9
         assert row["prediction"] == max(p, key=p.__getitem__)
+        assert row["familiar"] == "yes"
 
 
 def test_predictions_go_to_stdout_without_out(medfs, model, scans):

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from medfs.core.classifiers import CalibratedClassifier, Classifier
+from medfs.core.guards import N_OF_TISSUE, Neighbourhood, Ranges, ScanGuard
+from medfs.core.measured import MEASURES
 from medfs.core.theta import LinearHead, Standardizer, Theta
 from medfs.export.model_folder import ModelContent, write_model
 from medfs.preprocess.presets import load_preset
@@ -13,7 +15,7 @@ def make_content(way=3, features=5, seed=0):
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     limit = torch.tensor(2.0).double()
     theta = Theta(
@@ -32,7 +34,23 @@ def make_content(way=3, features=5, seed=0):
         preset=load_preset("ct-lung").to_dict(),
         settings={"mapper": "ridge", "seed": 0},
         report={"n": [1, 2], "note": "µ"},
+        guard=make_guard(classifier.encoders, way, features + N_OF_TISSUE, random),
     )
+
+
+def make_guard(encoders, way, n, random):
+    low = random(len(MEASURES))
+    near = Neighbourhood(
+        middle=random(n),
+        rate=random(n).exp(),
+        within=random(n).exp(),
+        centres=random(way, n),
+        directions=torch.linalg.qr(random(n, 4)).Q.T,
+        variances=random(4).exp(),
+        rest=random().exp(),
+        limit=random().exp(),
+    )
+    return ScanGuard(encoders, ("CT",), Ranges(low, low + 1, low + 2, low + 3), near)
 
 
 @pytest.fixture

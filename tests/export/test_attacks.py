@@ -139,7 +139,7 @@ def test_numbers_that_json_does_not_have_are_refused(model, value):
         parse_preset(read_model(model).preset)
 
 
-@pytest.mark.parametrize("version", [0, 1, 99, "1", None, True, 1.5, [1]])
+@pytest.mark.parametrize("version", [0, 1, 2, 99, "1", None, True, 1.5, [1]])
 def test_another_schema_version_is_refused(model, version):
     edit(model, lambda d: d.update(schema_version=version))
     with pytest.raises(IntegrityError):
@@ -165,6 +165,8 @@ def test_encoders_that_are_no_list_of_names_and_identities_are_refused(model, en
 
 THETA = ("steps.0.mean", "steps.0.scale", "steps.0.limit")
 THETA += ("head.weight", "head.bias", "temperature")
+GUARD = ("ranges.low", "near.middle", "near.rate", "near.within", "near.centres")
+GUARD += ("near.directions", "near.variances", "near.rest", "near.limit")
 
 
 def _retensor(model, change):
@@ -173,7 +175,7 @@ def _retensor(model, change):
     put(model, "weights.safetensors", tensors_to_bytes(tensors))
 
 
-@pytest.mark.parametrize("name", THETA)
+@pytest.mark.parametrize("name", [*THETA, *(f"guard.{name}" for name in GUARD)])
 @pytest.mark.parametrize(
     "how", ["missing", "longer", "scalar or row", "integer", "nan", "infinite"]
 )
@@ -196,9 +198,39 @@ def test_tensors_that_are_not_those_of_a_classifier_are_refused(model, name, how
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
-@pytest.mark.parametrize("name", ["temperature", "steps.0.limit", "steps.0.scale"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("temperature", "steps.0.limit", "steps.0.scale"),
+        *(f"guard.near.{name}" for name in ("within", "variances", "rest", "limit", "rate")),
+    ],
+)
 def test_a_scale_that_is_not_positive_is_refused(model, name, value):
     _retensor(model, lambda tensors: tensors.update({name: torch.full_like(tensors[name], value)}))
+    with pytest.raises(IntegrityError):
+        read_model(model)
+
+
+def test_a_range_that_holds_nothing_is_refused(model):
+    _retensor(model, lambda tensors: tensors["guard.ranges.high"].sub_(5))
+    with pytest.raises(IntegrityError):
+        read_model(model)
+
+
+GUARDS = [
+    {},
+    {"measures": ["padding"]},
+    {"modalities": "CT"},
+    {"modalities": [1]},
+    {"distance": 1},
+    {"distance": False},
+    {"more": 1},
+]
+
+
+@pytest.mark.parametrize("change", GUARDS, ids=str)
+def test_a_guard_that_is_not_what_medfs_writes_is_refused(model, change):
+    edit(model, lambda d: d["guard"].update(change) if change else d.update(guard={}))
     with pytest.raises(IntegrityError):
         read_model(model)
 

@@ -3,6 +3,7 @@
 import hashlib
 import stat
 import subprocess
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from medfs.core.errors import OutputError, ScanReadError
 from medfs.core.features import Features
 from medfs.export import model_folder
+from medfs.export.guard_schema import guard_tensors
 from medfs.export.model_folder import read_model, write_model
 
 FILES = ["SHA256SUMS", "local", "model.json", "report.json", "weights.safetensors"]
@@ -20,6 +22,7 @@ def _tensors(content):
         *content.calibrated.classifier.theta.tensors().values(),
         content.calibrated.temperature,
         *content.encoder_weights.values(),
+        *guard_tensors(content.guard).values(),
     )
 
 
@@ -31,8 +34,16 @@ def test_reading_gives_back_what_was_written_bit_by_bit(model, content):
     assert back.calibrated.class_names == content.calibrated.class_names
     assert back.calibrated.classifier.encoders == content.calibrated.classifier.encoders
     assert list(back.encoder_weights) == list(content.encoder_weights)
+    assert back.guard.encoders == content.guard.encoders
+    assert back.guard.modalities == content.guard.modalities
     for field in ("encoders", "preset", "settings", "report"):
         assert getattr(back, field) == getattr(content, field)
+
+
+def test_a_guard_without_distances_survives_the_disk(tmp_path, content):
+    bare = replace(content, guard=replace(content.guard, near=None))
+    write_model(tmp_path / "bare", bare, {})
+    assert read_model(tmp_path / "bare").guard.near is None
 
 
 def test_probabilities_survive_the_disk_bit_by_bit(model, content):

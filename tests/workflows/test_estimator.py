@@ -49,6 +49,19 @@ def test_one_scan_equals_the_same_among_others(classifier, simulated):
     assert alone[0].tobytes() == together[3].tobytes()
 
 
+def test_it_says_which_scans_are_like_those_it_was_fitted_to(simulated):
+    arrays = [{"image": c.voxels, "mask": c.mask} for c in simulated.cases]
+    classifier = FewShotClassifier(spacing=(0.7, 0.7, 2.0)).fit(arrays, simulated.labels)
+    muscle = np.random.default_rng(0).normal(45, 12, arrays[0]["image"].shape)
+    odd = {"image": muscle, "mask": arrays[0]["mask"]}
+    with pytest.raises(UserError, match="empty"):
+        classifier.is_familiar([{**odd, "mask": np.zeros_like(odd["mask"])}])
+    found = classifier.is_familiar([*arrays, odd])
+    assert found.tolist() == [True] * 8 + [False]
+    assert classifier.predict_proba([odd]).sum() == pytest.approx(1)
+    assert classifier.is_familiar([]).shape == (0,)
+
+
 def test_arrays_are_read_with_the_given_spacing(simulated):
     arrays = [{"image": c.voxels, "mask": c.mask} for c in simulated.cases]
     classifier = FewShotClassifier(spacing=(0.7, 0.7, 2.0)).fit(arrays, simulated.labels)
