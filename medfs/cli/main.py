@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from medfs.cli import bundle
 from medfs.cli.adapt import adapt
 from medfs.cli.console import VERBOSITY
 from medfs.cli.demo import demo
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (demo, scans, validate, adapt, predict, evaluate, meta_train, export, info):
     app.command()(command)
+app.add_typer(bundle.app, name="bundle")
 
 
 def _print_version(wanted: bool) -> None:
