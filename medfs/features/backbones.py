@@ -1,134 +1,188 @@
-"""MONAI's 3D ResNets as encoders, with weights from a local file.
+"""MONAI's 3D networks as encoders, with weights from a local file; docs/backbones.md.
 
-Weights that MedicalNet (Chen, Ma & Zheng 2019) and MONAI publish load as they are: prefixes of
-data-parallel training and classification layers are taken off. Nothing is downloaded.
+Weights as MedicalNet (Chen, Ma & Zheng 2019), MONAI and the pre-training of Swin UNETR (Tang et
+al., CVPR 2022) publish them load as they are: prefixes of data-parallel training, heads and
+decoders are taken off. Nothing is downloaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from medfs.core.errors import IntegrityError, ScanReadError, UsageError
+from medfs.core.errors import MissingExtraError
 from medfs.core.patches import PatchBatch
+from medfs.features.weights import Given, fitting, tensors_of
 from medfs.storage.files import sha256
-from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
+from medfs.storage.tensors import tensors_to_bytes
+
+Tensors = Mapping[str, Tensor]
+_SWIN = "swinViT."
+# Depths and heads of every published Swin UNETR; its width is read from the weights.
+_SWIN_DEPTHS, _SWIN_HEADS, _SWIN_WINDOW, _SWIN_PATCH = (2, 2, 2, 2), (3, 6, 12, 24), 7, 2
+_SWIN_WIDTH, _SWIN_WIDEST = 48, 192
 
 
 @dataclass(frozen=True)
-class _Depth:
-    """Constructor arguments under which MedicalNet's weights of one depth load."""
+class Architecture:
+    """One kind of network.
 
-    factory: str
-    shortcut_type: str
+    Attributes:
+        name: as a user calls it.
+        n_features: of a case.
+        build: the network that these weights are for; untrained.
+        pooled: its features of images, averaged over the volume.
+        heads: prefixes of parameters that lie behind the features.
+        fits: what files fit, for messages.
+    """
+
+    name: str
+    n_features: int
+    build: Callable[[Tensors], Any]
+    pooled: Callable[[Any, Tensor], Tensor]
+    heads: tuple[str, ...]
+    fits: str
 
 
-_DEPTHS = {10: _Depth("resnet10", "B"), 18: _Depth("resnet18", "A")}
-
-
-class ResNetEncoder(torch.nn.Module):
-    """A 3D ResNet up to its global average pool: 512 features of the image channel.
-
-    Args:
-        depth: 10 or 18.
-        weights: parameters by name.
+class Backbone(torch.nn.Module):
+    """A frozen network up to its global average pool: features of the image channel.
 
     Raises:
         IntegrityError: the weights do not fit the architecture.
     """
 
-    def __init__(self, depth: int, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, kind: Architecture, weights: Tensors) -> None:
         super().__init__()
-        from monai.networks import nets
-
-        known = _DEPTHS[depth]
-        self.name = known.factory
-        self.network = getattr(nets, known.factory)(
-            spatial_dims=3,
-            n_input_channels=1,
-            feed_forward=False,
-            shortcut_type=known.shortcut_type,
-            bias_downsample=False,
-        )
-        self._load(weights)
-        self.feature_names = tuple(f"{self.name}_{i}" for i in range(512))
-        # BatchNorm keeps its trained statistics: a scan's features do not depend on its neighbours.
-        self.requires_grad_(False).eval()
-
-    def _load(self, weights: Mapping[str, Tensor]) -> None:
-        wanted = self.network.state_dict()
-        found = {k: v for k, v in weights.items() if not k.startswith(("fc.", "conv_seg."))}
-        wrong = [k for k in wanted if k not in found or found[k].shape != wanted[k].shape]
-        wrong += [k for k in found if k not in wanted]
-        if wrong:
-            raise IntegrityError(
-                f"the weights do not fit {self.name}",
-                why=f"{len(wrong)} parameters are missing, unknown or of another shape, "
-                f"e.g. {wrong[0]!r}",
-                todo=f"Give a state dict of MONAI's {self.name} with one input channel",
-            )
+        self.name, self._pooled = kind.name, kind.pooled
+        given = {k: v for k, v in weights.items() if not k.startswith(kind.heads)}
+        self.network = kind.build(given)
+        found = fitting(kind.name, self.network.state_dict(), given, f"Give {kind.fits}")
         self.network.load_state_dict(found)
         self.identity = f"{self.name}-{sha256(tensors_to_bytes(found))[:16]}"
+        # BatchNorm keeps its trained statistics: a scan's features do not depend on its neighbours.
+        self.requires_grad_(False).eval()
+        self.feature_names = tuple(f"{self.name}_{i}" for i in range(kind.n_features))
 
-    def forward(self, patches: PatchBatch) -> Float[Tensor, "batch 512"]:
-        return self.network(patches.image)
-
-
-def resnet10(weights: Path | Mapping[str, Tensor] | None) -> ResNetEncoder:
-    """ResNet-10; `weights` as a file or as tensors."""
-    return ResNetEncoder(10, _tensors("resnet10", weights))
+    def forward(self, patches: PatchBatch) -> Float[Tensor, "batch feature"]:
+        return self._pooled(self.network, patches.image)
 
 
-def resnet18(weights: Path | Mapping[str, Tensor] | None) -> ResNetEncoder:
-    """ResNet-18; `weights` as a file or as tensors."""
-    return ResNetEncoder(18, _tensors("resnet18", weights))
+def resnet10(weights: Given) -> Backbone:
+    """ResNet-10; `weights` as a file or as tensors. 512 features."""
+    return _resnet("resnet10", 512, weights)
 
 
-def _tensors(name: str, weights: Path | Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
-    if weights is None:
-        raise UsageError(
-            f"the backbone {name!r} needs weights",
-            why="An untrained network has no features worth reading, and nothing is downloaded",
-            todo=f"Give a local file: --weights {name}=FILE (.safetensors, .pt or .pth)",
-        )
-    if not isinstance(weights, Path):
-        return {k.removeprefix("network."): v for k, v in weights.items()}
-    return {k.removeprefix("module."): v for k, v in read_weights(weights).items()}
+def resnet18(weights: Given) -> Backbone:
+    """ResNet-18; 512 features."""
+    return _resnet("resnet18", 512, weights)
 
 
-def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Tensors of a .safetensors file or a plain state dict; never code.
+def resnet34(weights: Given) -> Backbone:
+    """ResNet-34; 512 features."""
+    return _resnet("resnet34", 512, weights)
+
+
+def resnet50(weights: Given) -> Backbone:
+    """ResNet-50; 2048 features."""
+    return _resnet("resnet50", 2048, weights)
+
+
+def densenet121(weights: Given) -> Backbone:
+    """DenseNet-121; 1024 features, after the last activation."""
+    fits = "a state dict of MONAI's 3D DenseNet121 with one input channel"
+    kind = Architecture(
+        "densenet121", 1024, _build_densenet, _pool_densenet, ("class_layers.",), fits
+    )
+    return Backbone(kind, tensors_of(kind.name, weights))
+
+
+def swin_unetr(weights: Given) -> Backbone:
+    """The encoder of Swin UNETR; 16 × its width features (768 as published).
 
     Raises:
-        ScanReadError: the file cannot be read.
-        IntegrityError: it holds anything but tensors by name.
+        MissingExtraError: einops is not installed.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return tensors_from_bytes(path.read_bytes(), str(path))
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ScanReadError("cannot be read", case=str(path), why=error.strerror) from error
-    except IntegrityError:
-        raise
-    except Exception as error:  # an unpickler that meets damaged bytes may raise anything
-        raise _not_weights(path) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
-    ):
-        raise _not_weights(path)
-    return content
+    if find_spec("einops") is None:
+        raise MissingExtraError(
+            "the backbone 'swin_unetr' needs einops, which is not installed",
+            todo="Install it: pip install 'medfs[swin]'",
+        )
+    given = _swin_names(tensors_of("swin_unetr", weights))
+    heads = ("norm.", "rotation_", "contrastive_", "conv.", "convTrans3d.")
+    fits = "a state dict of MONAI's SwinUNETR with one input channel, or of its pre-training"
+    width = 16 * _swin_width(given)
+    kind = Architecture("swin_unetr", width, _build_swin, _pool_swin, heads, fits)
+    return Backbone(kind, given)
 
 
-def _not_weights(path: Path) -> IntegrityError:
-    return IntegrityError(
-        "is not a plain state dict",
-        case=str(path),
-        why="Only tensors are loaded, never code",
-        todo="Save it again with torch.save(model.state_dict(), …) or as safetensors",
+def _resnet(name: str, n_features: int, weights: Given) -> Backbone:
+    fits = f"a state dict of MONAI's {name} with one input channel"
+    heads = ("fc.", "conv_seg.")
+    kind = Architecture(name, n_features, partial(_build_resnet, name), _pool_resnet, heads, fits)
+    return Backbone(kind, tensors_of(name, weights))
+
+
+def _build_resnet(name: str, weights: Tensors) -> torch.nn.Module:
+    """Shortcuts of type A have no parameters, those of type B have: the weights say which."""
+    from monai.networks import nets
+
+    return getattr(nets, name)(
+        spatial_dims=3,
+        n_input_channels=1,
+        feed_forward=False,
+        shortcut_type="B" if any(".downsample.0.weight" in k for k in weights) else "A",
+        bias_downsample=any(".downsample.0.bias" in k for k in weights),
     )
+
+
+def _pool_resnet(network: Any, image: Tensor) -> Tensor:
+    return network(image)
+
+
+def _build_densenet(_: Tensors) -> torch.nn.Module:
+    from monai.networks.nets import DenseNet121
+
+    network = DenseNet121(spatial_dims=3, in_channels=1, out_channels=1)
+    network.class_layers = torch.nn.Identity()
+    return network
+
+
+def _pool_densenet(network: Any, image: Tensor) -> Tensor:
+    return torch.relu(network.features(image)).mean(dim=(2, 3, 4))
+
+
+def _swin_names(weights: Tensors) -> Tensors:
+    """Names as MONAI has them now: of the encoder alone, and of its two linear layers."""
+    if any(k.startswith(_SWIN) for k in weights):
+        weights = {k.removeprefix(_SWIN): v for k, v in weights.items() if k.startswith(_SWIN)}
+    return {k.replace(".mlp.fc", ".mlp.linear"): v for k, v in weights.items()}
+
+
+def _swin_width(weights: Tensors) -> int:
+    """Channels of the first stage; the published number where the weights do not say."""
+    first = weights.get("patch_embed.proj.bias")
+    readable = first is not None and first.dim() == 1 and 0 < len(first) <= _SWIN_WIDEST
+    width = len(first) if readable and first is not None else _SWIN_WIDTH
+    return width if width % 12 == 0 else _SWIN_WIDTH
+
+
+def _build_swin(weights: Tensors) -> torch.nn.Module:
+    from monai.networks.nets.swin_unetr import SwinTransformer
+
+    return SwinTransformer(
+        in_chans=1,
+        embed_dim=_swin_width(weights),
+        window_size=(_SWIN_WINDOW,) * 3,
+        patch_size=(_SWIN_PATCH,) * 3,
+        depths=_SWIN_DEPTHS,
+        num_heads=_SWIN_HEADS,
+    )
+
+
+def _pool_swin(network: Any, image: Tensor) -> Tensor:
+    return network(image)[-1].mean(dim=(2, 3, 4))

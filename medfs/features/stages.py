@@ -15,7 +15,7 @@ from torch import Tensor
 
 from medfs.core.errors import IntegrityError, UsageError
 from medfs.core.patches import PatchBatch
-from medfs.features.backbones import read_weights
+from medfs.features.weights import read_weights
 from medfs.storage.files import sha256
 from medfs.storage.tensors import tensors_to_bytes
 

@@ -20,6 +20,16 @@ BACKBONES = Registry(
         "stages": ("medfs.features.stages:stages", "medfs's small encoder, meta-trained"),
         "resnet10": ("medfs.features.backbones:resnet10", "MONAI 3D ResNet-10, your weights"),
         "resnet18": ("medfs.features.backbones:resnet18", "MONAI 3D ResNet-18, your weights"),
+        "resnet34": ("medfs.features.backbones:resnet34", "MONAI 3D ResNet-34, your weights"),
+        "resnet50": ("medfs.features.backbones:resnet50", "MONAI 3D ResNet-50, your weights"),
+        "densenet121": (
+            "medfs.features.backbones:densenet121",
+            "MONAI 3D DenseNet-121, your weights",
+        ),
+        "swin_unetr": (
+            "medfs.features.backbones:swin_unetr",
+            "encoder of MONAI's SwinUNETR, your weights",
+        ),
     },
 )
 
