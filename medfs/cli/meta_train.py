@@ -15,6 +15,10 @@ def meta_train(
     mapper: Annotated[
         str | None, typer.Option(help="Another mapper in place of the configuration's.")
     ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Other features in place of the configuration's.")
+    ] = None,
+    weights: opt.Weights = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run in --out was stopped.")
     ] = False,
@@ -33,7 +37,10 @@ def meta_train(
     chosen = load_config(config)
     if mapper is not None:
         chosen = chosen.with_mapper(mapper)
-    request = MetaRequest(chosen, out, resume, device, track, use_cache=not no_cache)
+    if features is not None:
+        chosen = chosen.with_features(opt.names(features))
+    files = opt.weight_files(weights)
+    request = MetaRequest(chosen, out, resume, device, track, not no_cache, files)
     with counter("encoding tasks") as encoded:
         report = run(request, Listener(encoded, warn, _say_validation))
     best = report["best"]
@@ -42,7 +49,7 @@ def meta_train(
         f"validation loss {best['loss']:.3f}, accuracy {best['accuracy']:.3f}"
     )
     say(f"mapper written to {out / MAPPER}")
-    say(_how_to_use(chosen.mapper.name, out / MAPPER, report))
+    say(_how_to_use(chosen.mapper.name, out / MAPPER, report, weights or []))
     if json:
         data(to_json(report))
 
@@ -55,7 +62,7 @@ def _say_validation(facts: dict[str, Any]) -> None:
     )
 
 
-def _how_to_use(name: str, path: Path, report: dict[str, Any]) -> str:
+def _how_to_use(name: str, path: Path, report: dict[str, Any], weights: list[str]) -> str:
     features = report["config"]["features"]
     if report["config"]["encoder"] is not None:
         return (
@@ -63,4 +70,5 @@ def _how_to_use(name: str, path: Path, report: dict[str, Any]) -> str:
         )
     if not features:
         return "it was trained on simulated numbers, so there are no scans to use it on"
-    return f"use it: --features {','.join(features)} --mapper {name}={path}"
+    given = "".join(f" --weights {text}" for text in weights)
+    return f"use it: --features {','.join(features)}{given} --mapper {name}={path}"

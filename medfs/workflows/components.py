@@ -31,13 +31,13 @@ def build_encoders(
     Raises:
         UsageError: an unknown name, a name given twice, or weights missing or without use.
     """
-    if len(set(names)) != len(names) or not names:
-        raise UsageError("name each feature extractor once", why=f"Given: {', '.join(names)}")
     if unused := sorted(set(weights) - set(names)):
         raise UsageError(
             f"weights were given for {unused[0]!r}, which is not used",
             todo=f"Add it to --features, or leave --weights {unused[0]}=… out",
         )
+    if len(set(names)) != len(names) or not names:
+        raise UsageError("name each feature extractor once", why=f"Given: {', '.join(names)}")
     return tuple(_encoder(name, weights.get(name), device) for name in names)
 
 

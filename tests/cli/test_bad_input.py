@@ -438,7 +438,6 @@ def test_a_full_disk(refused, support, monkeypatch):
         ("--device", "tpu", "cuda:0"),
         ("--device", "cuda:77", "--device auto"),
         ("--weights", "resnet10", "NAME=FILE"),
-        ("--weights", "resnet10=w.pt", "not used"),
         ("--features", "radiomics,radiomics", "radiomics is given twice"),
         ("--features", ",", "comma-separated list of names"),
         ("--features", "resnet10", "--weights resnet10="),
@@ -449,6 +448,12 @@ def test_unknown_names(refused, support, option, given, meant):
     assert given.split("=")[0].split(",")[0] in said
     assert meant in said
     assert "?." not in said
+
+
+def test_weights_without_use(refused, support):
+    options = ("--features", "radiomics", "--weights", "resnet10=w.pt")
+    said = refused(2, "adapt", "--support", support, *options)
+    assert "'resnet10', which is not used" in said
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,12 @@ class MetaConfig:
         """The same recipe for another mapper."""
         return replace(self, mapper=replace(self.mapper, name=name))
 
+    def with_features(self, names: tuple[str, ...]) -> "MetaConfig":
+        """The same recipe on other features; ConfigError where an encoder is trained along."""
+        made = replace(self, features=names)
+        _check(made, "--features")
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON holds it."""
         return json.loads(json.dumps(asdict(self)))

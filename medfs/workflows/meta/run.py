@@ -1,7 +1,7 @@
 """A run of meta-training: what it is given, and how it starts or goes on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from medfs.core.errors import OutputError
+from medfs.core.features import Encoder
 from medfs.core.tasks import TaskBatch
 from medfs.episodes.mixture import EpisodeStream, Sampled, Source
 from medfs.export.checkpoint import read_checkpoint, write_checkpoint
@@ -17,7 +18,7 @@ from medfs.mappers.familiarity import familiarity_of
 from medfs.mappers.learners import FeatureLearner
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
-from medfs.workflows.components import build_encoders, choose_device
+from medfs.workflows.components import Weights, build_encoders, choose_device
 from medfs.workflows.meta.config import MetaConfig
 from medfs.workflows.meta.learners import build_learner
 from medfs.workflows.meta.sources import Workshop, mixture
@@ -57,6 +58,7 @@ class MetaRequest:
         device: auto, cpu or cuda:N.
         track: none, tensorboard or mlflow; written below `out`.
         use_cache: of features of pooled tasks and of cohorts.
+        weights: of the backbones among the features, by name.
     """
 
     config: MetaConfig
@@ -65,6 +67,7 @@ class MetaRequest:
     device: str = "auto"
     track: str = "none"
     use_cache: bool = True
+    weights: Weights = field(default_factory=dict)
 
     def check_out(self) -> None:
         """OutputError if OUT exists and is not resumed, or holds nothing to go on from."""
@@ -122,7 +125,7 @@ def start(request: MetaRequest, listener: Listener) -> Run:
     tracker = open_tracker(request.track, out / TRACKING, told)
     device = choose_device(request.device)
     cache = TensorCache.default() if request.use_cache else TensorCache(None)
-    encoders = build_encoders(config.features, {}, device) if config.features else ()
+    encoders = _encoders(request, device)
     workshop = Workshop(encoders, device, cache, config.loop.tasks, listener.encoded, listener.warn)
     train, asked = mixture(config.train, workshop), mixture(config.validation, workshop)
     validation = _drawn(asked, config, _VALIDATION, config.loop.validation_batches)
@@ -139,6 +142,13 @@ def start(request: MetaRequest, listener: Listener) -> Run:
         _fit_statistics(run, train, config)
         write_checkpoint(stored, state.checkpoint(config))
     return run
+
+
+def _encoders(request: MetaRequest, device: torch.device) -> tuple[Encoder, ...]:
+    """The frozen feature extractors; none where an encoder is trained along."""
+    if not request.config.features and not request.weights:
+        return ()
+    return build_encoders(request.config.features, request.weights, device)
 
 
 def _fit_statistics(run: Run, train: Source[Sampled[TaskBatch]], config: MetaConfig) -> None:
