@@ -8,6 +8,7 @@ from jaxtyping import Float
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from medfs.core.calibration import Temperature
 from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.episodes import SupportSet
 from medfs.core.theta import LinearHead, Standardizer, Theta
@@ -65,7 +66,7 @@ def logistic_on(
     statistics: Statistics | None, columns: Sequence[int] | None = None, penalty: float = 1.0
 ) -> Adapt:
     """Uncalibrated, as scikit-learn gives it."""
-    one = torch.tensor(1.0, dtype=torch.float64)
+    one = Temperature(torch.tensor(1.0, dtype=torch.float64))
     return lambda support, _: CalibratedClassifier(
         logistic_regression(support, penalty, statistics, columns), one
     )

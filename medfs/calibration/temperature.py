@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from medfs.calibration.held_out import HeldOutLogits
+from medfs.core.calibration import Calibration, Temperature
 
 _GRID = torch.logspace(-1.5, 2.5, 401, dtype=torch.float64)
 
@@ -37,3 +38,18 @@ def fit_temperature(held_out: HeldOutLogits | None, prior: LogNormalPrior) -> Fl
     picked = log_p[:, torch.arange(len(held_out.labels)), held_out.labels]
     objective = prior.penalty(_GRID) - picked @ held_out.weights
     return _GRID[int(torch.argmin(objective))]
+
+
+def fit_scalar(held_out: HeldOutLogits | None, prior: LogNormalPrior) -> Calibration:
+    """The temperature of `fit_temperature`, and nothing else."""
+    return Temperature(fit_temperature(held_out, prior))
+
+
+def fit_prior(_: HeldOutLogits | None, prior: LogNormalPrior) -> Calibration:
+    """The mapper's own temperature: what the prior expects, whatever the held-out cases say."""
+    return Temperature(torch.tensor(prior.median, dtype=torch.float64))
+
+
+def fit_none(_: HeldOutLogits | None, __: LogNormalPrior) -> Calibration:
+    """No calibration: the logits as they are."""
+    return Temperature(torch.tensor(1.0, dtype=torch.float64))

@@ -25,6 +25,9 @@ def adapt(
         typer.Option(help="Feature extractors, comma-separated, or auto: held-out cases choose."),
     ] = "auto",
     preset: opt.Preset = "auto",
+    calibrator: Annotated[
+        str, typer.Option(help="auto, prior, temperature, vector, dirichlet or none.")
+    ] = "auto",
     seed: opt.Seed = 0,
     device: opt.Device = "auto",
     weights: opt.Weights = None,
@@ -51,6 +54,7 @@ def adapt(
         mapper=mapper,
         features=opt.names(features),
         preset=preset,
+        calibrator=calibrator,
         seed=seed,
         device=device,
         weights=opt.weight_files(weights),

@@ -19,6 +19,13 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; without it the CSV goes to stdout.")
     ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS=NUMBER,…",
+            help="How common each class is where the scans come from; without it, all are alike.",
+        ),
+    ] = None,
     device: opt.Device = "auto",
     image_column: opt.ImageColumn = None,
     mask_label: opt.MaskLabel = None,
@@ -42,6 +49,7 @@ def predict(
     if out is not None and not (force and out.is_file()):
         check_new(out)
     predictor = workflow.load_predictor(model, device, not no_cache, keep_unfamiliar)
+    predictor = predictor.at_prevalence(prevalence)
     asked = opt.asked(None, image_column, mask_label, section, bids_suffix, series)
     predictions = []
     with counter("scans") as progress:
@@ -53,7 +61,7 @@ def predict(
         write_text(out, text)
         say(f"{len(predictions)} rows written to {out}")
     if json:
-        data(to_json(workflow.to_dict(predictor.class_names, predictions)))
+        data(to_json(workflow.to_dict(predictor.class_names, predictions, predictor.prevalence)))
     elif out is None:
         data(text)
     failed = [p for p in predictions if p.failed]

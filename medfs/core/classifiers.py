@@ -1,11 +1,12 @@
 """A classifier as a value: what a mapper returns, and the same with calibrated probabilities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from medfs.core.calibration import Calibration
 from medfs.core.errors import UsageError
 from medfs.core.features import Features
 from medfs.core.theta import Theta
@@ -36,14 +37,34 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibratedClassifier:
-    """A classifier with its logits divided by a temperature before the softmax (Guo 2017)."""
+    """A classifier whose logits are calibrated before the softmax.
+
+    Attributes:
+        classifier: θ.
+        calibration: of its logits.
+        prevalence: how common each class is where it is used; None where classes are alike, as
+            they are weighed in fitting.
+    """
 
     classifier: Classifier
-    temperature: Float[Tensor, ""]
+    calibration: Calibration
+    prevalence: Float[Tensor, "way"] | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.classifier.class_names
+
+    @property
+    def temperature(self) -> Float[Tensor, ""]:
+        return self.calibration.temperature
+
+    def at_prevalence(self, prevalence: Float[Tensor, "way"]) -> "CalibratedClassifier":
+        """The same for a place where classes are not equally common, by Bayes' rule.
+
+        log p(class | scan) gains log `prevalence`, less the logarithm of the balance in fitting,
+        which is the same for all classes (Saerens et al. 2002, eq. 2.4).
+        """
+        return replace(self, prevalence=prevalence)
 
     def predict_proba(self, features: Features) -> Float[Tensor, "case way"]:
         return self._calibrate(self.classifier.logits(features))
@@ -53,4 +74,7 @@ class CalibratedClassifier:
         return self._calibrate(self.classifier.theta(x.to(self.classifier.theta.dtype)))
 
     def _calibrate(self, logits: Float[Tensor, "case way"]) -> Float[Tensor, "case way"]:
-        return torch.softmax(logits / self.temperature, dim=1)
+        scores = self.calibration.apply(logits)
+        if self.prevalence is not None:
+            scores = scores + self.prevalence.log()
+        return torch.softmax(scores, dim=1)

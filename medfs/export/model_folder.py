@@ -1,7 +1,7 @@
 """MODEL/: a calibrated classifier as JSON and safetensors, checked by hash before it is read.
 
 MODEL/model.json           what it is: classes, encoders, preset, mapper, calibration
-MODEL/weights.safetensors  θ, the temperature, the guard, and the weights of the backbones
+MODEL/weights.safetensors  θ, its calibration, the guard, and the weights of the backbones
 MODEL/report.json          what it was made from and how well it does; no case ids
 MODEL/SHA256SUMS           of the three above, in the format of `sha256sum`
 MODEL/local/               the table from ordinals to case ids; stays where it was made
@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from medfs.core.calibration import calibration_kind, calibration_tensors
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import IntegrityError, ScanReadError
 from medfs.core.guards import ScanGuard
@@ -31,7 +32,7 @@ class ModelContent:
     """Everything a model folder holds, apart from `local/`.
 
     Attributes:
-        calibrated: the classifier with its temperature.
+        calibrated: the classifier with its calibration.
         encoders: names by which the encoders are built again, in the order of the classifier's.
         encoder_weights: tensors of encoders that have weights, keyed `name.parameter`.
         preset: plain data of the preset.
@@ -115,6 +116,7 @@ def _description(content: ModelContent) -> dict[str, Any]:
         "class_names": list(classifier.class_names),
         "theta": schema.describe_theta(classifier.theta),
         "guard": describe_guard(content.guard),
+        "calibration": calibration_kind(content.calibrated.calibration),
         "encoders": [
             {"name": name, "identity": identity}
             for name, identity in zip(content.encoders, classifier.encoders, strict=True)
@@ -129,8 +131,12 @@ def _tensors(content: ModelContent) -> dict[str, Tensor]:
     weights = {
         f"{schema.ENCODER_PREFIX}{name}": tensor for name, tensor in content.encoder_weights.items()
     }
+    calibration = {
+        f"{schema.CALIBRATION_PREFIX}{name}": tensor
+        for name, tensor in calibration_tensors(content.calibrated.calibration).items()
+    }
     guard = guard_tensors(content.guard)
-    return {**theta, schema.TEMPERATURE: content.calibrated.temperature, **guard, **weights}
+    return {**theta, **calibration, **guard, **weights}
 
 
 def _sums(path: Path) -> dict[str, str]:

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from medfs.core.calibration import CALIBRATIONS, Calibration
 from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.errors import IntegrityError
 from medfs.core.theta import HEADS, STEPS, Theta, kind_of
 
 SCHEMA_VERSION = 3
 ENCODER_PREFIX = "encoder."
-TEMPERATURE = "temperature"
-_POSITIVE = ("scale", "limit", "floor", TEMPERATURE)
+CALIBRATION_PREFIX = "calibration."
+_POSITIVE = ("scale", "limit", "floor", "temperature")
 # Steps of one θ: no method has more, and a file must not make medfs build thousands.
 _MAX_STEPS = 16
 
@@ -82,7 +83,7 @@ def parse_theta(
     class_names: tuple[str, ...],
     where: str,
 ) -> tuple[CalibratedClassifier, dict[str, Tensor]]:
-    """θ and its temperature, with shapes that fit each other and finite values; other tensors."""
+    """θ and its calibration, with shapes that fit each other and finite values; other tensors."""
     parts = _kinds(parse_object(description, "theta", where), where)
     axes = {"w": len(class_names)}
     left = dict(tensors)
@@ -93,11 +94,25 @@ def parse_theta(
             k: _take(left, f"{at}.{k}", letters, axes, where) for k, letters in shape_of.items()
         }
         built.append(kind(**found))
-    temperature = _take(left, TEMPERATURE, "", axes, where)
+    calibration = _calibration(description, left, len(class_names), where)
     if foreign := [name for name in left if not name.startswith(ENCODER_PREFIX)]:
         raise _not_ours(f"tensor {foreign[0]!r} is unknown", where)
     theta = Theta(tuple(built[:-1]), built[-1])
-    return CalibratedClassifier(Classifier(identities, theta, class_names), temperature), left
+    return CalibratedClassifier(Classifier(identities, theta, class_names), calibration), left
+
+
+def _calibration(
+    description: Mapping[str, Any], left: dict[str, Tensor], way: int, where: str
+) -> Calibration:
+    name = description.get("calibration")
+    if not isinstance(name, str) or name not in CALIBRATIONS:
+        raise _not_ours(f"{name!r} is no known calibration", where)
+    kind, shape_of = CALIBRATIONS[name]
+    axes = {"w": way}
+    found = {
+        k: _take(left, f"{CALIBRATION_PREFIX}{k}", v, axes, where) for k, v in shape_of.items()
+    }
+    return kind(**found)
 
 
 def _kinds(theta: dict[str, Any], where: str) -> dict[str, tuple[type, dict[str, str]]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from medfs.calibration.choice import AUTO as AUTO_CALIBRATOR
+from medfs.calibration.choice import check_calibrator
 from medfs.calibration.guard import foreign_cases, learn_guard
 from medfs.calibration.performance import leave_pair_out_auroc
 from medfs.core.threads import single_thread
@@ -47,6 +49,7 @@ class AdaptRequest:
     mapper: str = AUTO
     features: tuple[str, ...] = (AUTO,)
     preset: str = "auto"
+    calibrator: str = AUTO_CALIBRATOR
     seed: int = 0
     device: str = "auto"
     weights: Weights = field(default_factory=dict)
@@ -72,6 +75,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         UserError: what cannot be used, and why. Nothing is written then.
     """
     check_new(request.out)
+    check_calibrator(request.calibrator)
     device = choose_device(request.device)
     names = extractors(request.features, request.weights)
     encoders = build_encoders(names, request.weights, device)
@@ -97,7 +101,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         [d.case.patient_id for d in done],
     )
     with single_thread(), torch.no_grad():
-        choice = choose(support, asked, request.seed)
+        choice = choose(support, asked, request.seed, request.calibrator)
         support, fitted = choice.support, choice.fitted
         performance = leave_pair_out_auroc(support, fitted.used.mapper, request.seed)
         measured = [d.measured for d in done]
@@ -107,7 +111,8 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     settings = {
         "mapper": fitted.used.identity,
         "mapper_reason": fitted.reason,
-        "calibrator": "temperature",
+        "calibrator": fitted.calibrator.name,
+        "calibrator_reason": fitted.calibrator.reason,
         "seed": request.seed,
         "use_masks": use_masks,
         "preset": preset.name,

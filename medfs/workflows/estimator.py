@@ -48,6 +48,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reading: rules for DICOM series, as in docs/scans.md: `{"modality": "CT"}`.
         mask_label: name or number of the region, in masks that hold several.
         random_state: seed of everything drawn.
+        calibrator: `auto`, `prior`, `temperature`, `vector`, `dirichlet` or `none`.
 
     Attributes:
         classes_: sorted, the order of the columns of `predict_proba`.
@@ -72,6 +73,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reading: Mapping[str, Any] | None = None,
         mask_label: str | int | None = None,
         random_state: int = 0,
+        calibrator: str = "auto",
     ) -> None:
         self.mapper = mapper
         self.features = features
@@ -83,6 +85,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.reading = reading
         self.mask_label = mask_label
         self.random_state = random_state
+        self.calibrator = calibrator
 
     def fit(
         self,
@@ -114,7 +117,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         done = _embed(embedder, sources)
         support = support_set([d.features for d in done], names, [str(p) for p in patients])
         with single_thread():
-            choice = choose(support, asked, self.random_state)
+            choice = choose(support, asked, self.random_state, self.calibrator)
             self.guard_ = learn_guard(choice.support, [d.measured for d in done])
         self._embedder = replace(embedder, encoders=choice.encoders)
         self.features_, self.features_reason_ = choice.names, choice.reason

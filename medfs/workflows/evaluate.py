@@ -113,7 +113,7 @@ def evaluate(
         "classes": {task.name: list(task.class_names) for task in tasks},
         "components": {
             "features": [e.identity for e in encoders],
-            "calibrator": "temperature",
+            "calibrator": "auto",
             "tasks": described,
         },
         **lists,

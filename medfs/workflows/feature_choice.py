@@ -135,23 +135,29 @@ def candidates(
     return tuple(fitting)
 
 
-def choose(support: SupportSet, asked: Sequence[Candidate], seed: int) -> Choice:
+def choose(
+    support: SupportSet,
+    asked: Sequence[Candidate],
+    seed: int,
+    calibrator: str = AUTO,
+) -> Choice:
     """Fit every candidate and take one of them.
 
     Args:
         support: with the blocks of all candidates.
         asked: the first is kept unless another is clearly better.
         seed: of the folds, the same for all.
+        calibrator: as the user gave it.
 
     Raises:
         UsageError: the support lacks features that a candidate reads.
     """
     if len(asked) == 1:
-        return _choice(support, asked[0], seed, "")
+        return _choice(support, asked[0], seed, calibrator, "")
     if min(len(support.patients_of(c)) for c in range(support.n_way)) < 2:
         reason = "a class has a single patient, so nothing can be held out to choose by"
-        return _choice(support, asked[0], seed, f"{_name(asked[0])}: {reason}")
-    tried = [_choice(support, candidate, seed, "") for candidate in asked]
+        return _choice(support, asked[0], seed, calibrator, f"{_name(asked[0])}: {reason}")
+    tried = [_choice(support, candidate, seed, calibrator, "") for candidate in asked]
     told = [choice.fitted.log_likelihood or 0.0 for choice in tried]
     best = decide(told)
     table = tuple(_row(choice) for choice in tried)
@@ -177,9 +183,12 @@ def margin(n_rivals: int) -> float:
     return math.log(_ODDS * max(1, n_rivals))
 
 
-def _choice(support: SupportSet, candidate: Candidate, seed: int, reason: str) -> Choice:
+def _choice(
+    support: SupportSet, candidate: Candidate, seed: int, calibrator: str, reason: str
+) -> Choice:
     own = replace(support, features=support.features.pick(candidate.identities))
-    return Choice(candidate.encoders, own, fit(own, candidate.recipe, seed), reason, ())
+    fitted = fit(own, candidate.recipe, seed, calibrator)
+    return Choice(candidate.encoders, own, fitted, reason, ())
 
 
 def _row(choice: Choice) -> dict[str, Any]:

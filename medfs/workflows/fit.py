@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from medfs.calibration.choice import AUTO, Calibrated, calibrate
 from medfs.calibration.held_out import held_out_logits
 from medfs.calibration.priors import temperature_prior
-from medfs.calibration.temperature import fit_temperature
+from medfs.calibration.temperature import fit_scalar
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.episodes import SupportSet
 from medfs.core.features import Features
@@ -23,8 +24,10 @@ class Fitted:
         calibrated: the classifier.
         used: the recipe, or its fallback.
         reason: why that one.
-        log_likelihood: of the held-out support, after calibration; None without held-out cases.
+        log_likelihood: of the held-out support at its best temperature, to compare mappers by;
+            None without held-out cases.
         verdict: whether the support looks like the tasks that the recipe's mapper was trained on.
+        calibrator: which one, and why.
     """
 
     calibrated: CalibratedClassifier
@@ -32,20 +35,21 @@ class Fitted:
     reason: str
     log_likelihood: float | None
     verdict: Verdict
+    calibrator: Calibrated
 
 
 @torch.no_grad()
-def fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
-    """θ = M_φ(S), with a temperature from logits of cases that were held out.
+def fit(support: SupportSet, recipe: Recipe, seed: int, calibrator: str = AUTO) -> Fitted:
+    """θ = M_φ(S), calibrated on logits of cases that were held out.
 
     Where those cases clearly prefer the recipe's fallback, it is used, and `reason` says so. A
     support unlike the tasks of training needs less of a preference.
     """
     verdict = look(support, recipe.familiarity, recipe.name)
-    first = _fit(support, recipe, seed, verdict)
+    first = _fit(support, recipe, seed, verdict, calibrator)
     if recipe.fallback is None or first.log_likelihood is None:
         return first
-    second = _fit(support, recipe.fallback, seed, verdict)
+    second = _fit(support, recipe.fallback, seed, verdict, calibrator)
     if (second.log_likelihood or 0.0) - first.log_likelihood <= verdict.needed:
         return first
     reason = (
@@ -56,13 +60,18 @@ def fit(support: SupportSet, recipe: Recipe, seed: int) -> Fitted:
     return replace(second, reason=reason)
 
 
-def _fit(support: SupportSet, recipe: Recipe, seed: int, verdict: Verdict) -> Fitted:
+def _fit(
+    support: SupportSet, recipe: Recipe, seed: int, verdict: Verdict, calibrator: str
+) -> Fitted:
     classifier = recipe.mapper(support)
     held_out = held_out_logits(support, recipe.mapper, seed)
-    temperature = fit_temperature(held_out, temperature_prior(recipe.name, support))
-    told = None if held_out is None else held_out.log_likelihood(temperature)
-    calibrated = CalibratedClassifier(classifier, temperature)
-    return Fitted(calibrated, recipe, recipe.reason, told, verdict)
+    prior = temperature_prior(recipe.name, support)
+    chosen = calibrate(held_out, prior, calibrator)
+    calibrated = CalibratedClassifier(classifier, chosen.calibration)
+    # Mappers are compared at a temperature of their own whatever calibrates the one that is used:
+    # without it the luck of one sharp classifier would look like merit.
+    told = None if held_out is None else held_out.log_likelihood(fit_scalar(held_out, prior))
+    return Fitted(calibrated, recipe, recipe.reason, told, verdict, chosen)
 
 
 def support_set(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from medfs.core.calibration import Temperature
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.episodes import Episode, SupportSet
 from medfs.core.features import Features
@@ -37,7 +38,7 @@ def answers(known: Known, episodes: Sequence[Episode], adapt: Adapt) -> list[Epi
 
 
 def calibrated(recipe: Recipe, seed: int) -> Adapt:
-    """As `medfs adapt` does it: the mapper, and a temperature from cases that were held out."""
+    """As `medfs adapt` does it: the mapper, and a calibrator chosen by cases that were held out."""
     return lambda support, number: fit(support, recipe, seed + number).calibrated
 
 
@@ -48,7 +49,7 @@ def chosen(asked: Sequence[Candidate], seed: int) -> Adapt:
 
 def uncalibrated(mapper: Mapper) -> Adapt:
     """The mapper alone, where only the ranking counts: many times as fast."""
-    one = torch.tensor(1.0, dtype=torch.float64)
+    one = Temperature(torch.tensor(1.0, dtype=torch.float64))
     return lambda support, _: CalibratedClassifier(mapper(support), one)
 
 

@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import ASKED_NOTHING, Asked
 from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
+from medfs.workflows.prevalence import as_tensor, in_words, parse_prevalence
 from medfs.workflows.sources import Digest, FileSource, ScanSource
 from medfs.workflows.unfamiliar import reasons
 
@@ -66,10 +67,26 @@ class Predictor:
     use_masks: bool
     asked: Asked
     keep_unfamiliar: bool = False
+    prevalence: Mapping[str, float] | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
         return self.calibrated.class_names
+
+    def at_prevalence(self, text: str | None) -> "Predictor":
+        """For a place where classes are not equally common.
+
+        Args:
+            text: `CLASS=NUMBER,…`; None leaves everything as it is.
+
+        Raises:
+            UsageError: it does not name every class once, or does not sum to 1.
+        """
+        if text is None:
+            return self
+        found = parse_prevalence(text, self.class_names)
+        calibrated = self.calibrated.at_prevalence(as_tensor(found))
+        return replace(self, calibrated=calibrated, prevalence=found)
 
     def __call__(self, sources: Iterable[ScanSource]) -> Iterator[Prediction]:
         """One prediction per scan, in order, each computed by itself."""
@@ -85,6 +102,8 @@ class Predictor:
         if not (verdict.familiar or self.keep_unfamiliar):
             return Prediction(result.case, None, note, False)
         probabilities = self.calibrated.predict_proba(result.features)[0].tolist()
+        if self.prevalence is not None:
+            note = "; ".join(part for part in (note, in_words(self.prevalence)) if part)
         return Prediction(result.case, tuple(probabilities), note, verdict.familiar)
 
 
@@ -161,8 +180,12 @@ def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str
     return text.getvalue()
 
 
-def to_dict(class_names: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """The same for `--json`."""
+def to_dict(
+    class_names: Sequence[str],
+    predictions: Sequence[Prediction],
+    prevalence: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The same for `--json`; `prevalence` is null where classes count alike."""
     rows = [
         {
             "case": p.case.case_id,
@@ -175,7 +198,12 @@ def to_dict(class_names: Sequence[str], predictions: Sequence[Prediction]) -> di
         }
         for p in predictions
     ]
-    return {"schema_version": 1, "classes": list(class_names), "predictions": rows}
+    return {
+        "schema_version": 1,
+        "classes": list(class_names),
+        "prevalence": None if prevalence is None else dict(prevalence),
+        "predictions": rows,
+    }
 
 
 @dataclass(frozen=True)

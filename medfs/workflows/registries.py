@@ -56,10 +56,11 @@ CALIBRATORS = Registry(
     "calibrator",
     "medfs.calibrators",
     {
-        "temperature": (
-            "medfs.calibration.temperature:fit_temperature",
-            "one temperature, maximum a posteriori",
-        )
+        "none": ("medfs.calibration.temperature:fit_none", "logits as they are"),
+        "prior": ("medfs.calibration.temperature:fit_prior", "the mapper's own temperature"),
+        "temperature": ("medfs.calibration.temperature:fit_scalar", "one temperature (Guo 2017)"),
+        "vector": ("medfs.calibration.vector:fit_vector", "a scale and bias per class (Guo 2017)"),
+        "dirichlet": ("medfs.calibration.dirichlet:fit_dirichlet", "a matrix (Kull 2019)"),
     },
 )
 

@@ -18,7 +18,7 @@ def in_words(report: Mapping[str, Any]) -> str:
     used = report["components"]
     made = (
         f"{', '.join(used['features'])} + {used['mapper']} ({used['mapper_reason']}) + "
-        f"{used['calibrator']} (T = {report['temperature']:.2f}), "
+        f"calibrator {used['calibrator']} (temperature {report['temperature']:.2f}), "
         f"region: {'mask' if used['use_masks'] else 'found'}, "
         f"preset: {used['preset']} ({used['preset_reason']})"
     )

@@ -23,7 +23,7 @@ def _held_out(seed, n=300, way=3, sharpness=2.5, weights=None):
     labels = np.array([rng.choice(way, p=row) for row in p])
     weights = np.ones(n) if weights is None else weights
     return HeldOutLogits(
-        torch.from_numpy(sharpness * truth), torch.from_numpy(labels), torch.from_numpy(weights)
+        *map(torch.from_numpy, (sharpness * truth, labels, weights)), torch.arange(n)
     )
 
 
@@ -97,7 +97,7 @@ def test_without_data_the_prior_decides():
 def test_cases_that_all_happen_to_be_right_do_not_lead_to_certainty():
     logits = torch.tensor([[5.0, -5.0], [-5.0, 5.0]], dtype=torch.float64).repeat(5, 1)
     labels = torch.tensor([0, 1]).repeat(5)
-    held_out = HeldOutLogits(logits, labels, torch.ones(10, dtype=torch.float64))
+    held_out = HeldOutLogits(logits, labels, torch.ones(10).double(), torch.arange(10))
     assert fit_temperature(held_out, WIDE) < 0.4  # the likelihood alone asks for it
     assert fit_temperature(held_out, LogNormalPrior(1.0, 0.7)) > 0.5
 
@@ -112,7 +112,9 @@ def test_more_data_move_it_from_the_prior_to_the_likelihood():
 def test_a_weight_of_two_counts_as_two_cases():
     once = _held_out(3, 20)
     index = torch.arange(20).repeat(2)
-    twice = HeldOutLogits(once.logits[index], once.labels[index], once.weights[index])
-    heavy = HeldOutLogits(once.logits, once.labels, 2 * once.weights)
+    twice = HeldOutLogits(
+        once.logits[index], once.labels[index], once.weights[index], once.patients[index]
+    )
+    heavy = HeldOutLogits(once.logits, once.labels, 2 * once.weights, once.patients)
     prior = LogNormalPrior(1.0, 0.7)
     assert fit_temperature(twice, prior) == fit_temperature(heavy, prior)

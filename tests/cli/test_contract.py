@@ -126,6 +126,32 @@ def test_predict_json_parses(medfs, model, scans, out):
         assert row["prediction"] == given["prediction"]
 
 
+def test_a_prevalence_shifts_every_row_and_is_named_in_it(medfs, model, scans, out):
+    plain = json.loads(medfs("predict", model, scans, "--json", "--out", out).out)
+    asked = ("--prevalence", "smooth=0.9,spiculated=0.1")
+    rare = json.loads(medfs("predict", model, scans, "--json", *asked).out)
+    assert (plain["prevalence"], rare["prevalence"]) == (None, {"smooth": 0.9, "spiculated": 0.1})
+    for before, after in zip(plain["predictions"], rare["predictions"], strict=True):
+        odds = [
+            p["probabilities"]["smooth"] / p["probabilities"]["spiculated"] for p in (before, after)
+        ]
+        assert odds[1] == pytest.approx(9 * odds[0])
+        assert "prevalence smooth 0.9, spiculated 0.1" in after["note"]
+    done = medfs("predict", model, scans, "--prevalence", "smooth=0.9")
+    assert (done.code, done.out) == (2, "")
+    assert "every class" in done.err
+
+
+def test_adapt_says_which_calibrator_and_why(medfs, support, out):
+    done = medfs("adapt", "--support", support, "--out", out, "--calibrator", "vector", "--json")
+    used = json.loads(done.out)["components"]
+    assert (used["calibrator"], used["calibrator_reason"]) == ("vector", "named by the user")
+    assert json.loads((out / "model.json").read_text())["calibration"] == "vector"
+    done = medfs("adapt", "--support", support, "--out", out.parent / "b", "--calibrator", "platt")
+    assert done.code == 2
+    assert "dirichlet" in done.err
+
+
 def test_failed_scans_keep_their_row(medfs, model, scans, out):
     (scans / "scan-1.nii.gz").write_bytes(b"")
     done = medfs("predict", model, scans, "--out", out)

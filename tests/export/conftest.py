@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from medfs.core.calibration import Dirichlet
 from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.guards import N_OF_TISSUE, Neighbourhood, Ranges, ScanGuard
 from medfs.core.measured import MEASURES
@@ -27,8 +28,9 @@ def make_content(way=3, features=5, seed=0):
         theta,
         tuple(f"class ä{i}" for i in range(way)),
     )
+    calibration = Dirichlet(torch.tensor(1.7).double(), random(way, way), random(way))
     return ModelContent(
-        calibrated=CalibratedClassifier(classifier, torch.tensor(1.7, dtype=torch.float64)),
+        calibrated=CalibratedClassifier(classifier, calibration),
         encoders=("radiomics", "resnet10"),
         encoder_weights={"resnet10.conv1.weight": random(2, 2).float()},
         preset=load_preset("ct-lung").to_dict(),

@@ -164,7 +164,8 @@ def test_encoders_that_are_no_list_of_names_and_identities_are_refused(model, en
 
 
 THETA = ("steps.0.mean", "steps.0.scale", "steps.0.limit")
-THETA += ("head.weight", "head.bias", "temperature")
+THETA += ("head.weight", "head.bias")
+THETA += ("calibration.temperature", "calibration.weight", "calibration.bias")
 GUARD = ("ranges.low", "near.middle", "near.rate", "near.within", "near.centres")
 GUARD += ("near.directions", "near.variances", "near.rest", "near.limit")
 
@@ -201,7 +202,7 @@ def test_tensors_that_are_not_those_of_a_classifier_are_refused(model, name, how
 @pytest.mark.parametrize(
     "name",
     [
-        *("temperature", "steps.0.limit", "steps.0.scale"),
+        *("calibration.temperature", "steps.0.limit", "steps.0.scale"),
         *(f"guard.near.{name}" for name in ("within", "variances", "rest", "limit", "rate")),
     ],
 )
@@ -211,8 +212,23 @@ def test_a_scale_that_is_not_positive_is_refused(model, name, value):
         read_model(model)
 
 
+@pytest.mark.parametrize(
+    "kind", ["temperature", "vector", "platt", "", None, 1, [], ["dirichlet"], {"dirichlet": 1}]
+)
+def test_a_calibration_that_its_tensors_do_not_fit_is_refused(model, kind):
+    edit(model, lambda d: d.update(calibration=kind))
+    with pytest.raises(IntegrityError):
+        read_model(model)
+
+
 def test_a_range_that_holds_nothing_is_refused(model):
     _retensor(model, lambda tensors: tensors["guard.ranges.high"].sub_(5))
+    with pytest.raises(IntegrityError):
+        read_model(model)
+
+
+def test_a_model_without_a_calibration_is_refused(model):
+    edit(model, lambda d: d.pop("calibration"))
     with pytest.raises(IntegrityError):
         read_model(model)
 

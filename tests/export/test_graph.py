@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from medfs.core.calibration import Dirichlet, Temperature, VectorScaling
 from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.errors import UsageError
 from medfs.core.features import Features
@@ -27,8 +28,8 @@ class Pooled(torch.nn.Module):
         return self.layer(patches.image).amax(dim=(2, 3, 4))
 
 
-@pytest.fixture
-def calibrated():
+@pytest.fixture(params=["temperature", "vector", "dirichlet"])
+def calibrated(request):
     generator = torch.Generator().manual_seed(1)
 
     def random(*shape):
@@ -40,7 +41,13 @@ def calibrated():
     )
     theta = Theta(steps, LinearHead(random(3, 6), random(3)))
     classifier = Classifier(("pooled-1",), theta, ("a", "b", "c"))
-    return CalibratedClassifier(classifier, torch.tensor(0.3).double())
+    temperature = torch.tensor(0.3).double()
+    calibration = {
+        "temperature": lambda: Temperature(temperature),
+        "vector": lambda: VectorScaling(10 * temperature, random(3).exp(), random(3)),
+        "dirichlet": lambda: Dirichlet(10 * temperature, random(3, 3), random(3)),
+    }[request.param]()
+    return CalibratedClassifier(classifier, calibration)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from medfs.core.calibration import calibration_tensors
 from medfs.core.errors import OutputError, ScanReadError
 from medfs.core.features import Features
 from medfs.export import model_folder
@@ -20,7 +21,7 @@ FILES = ["SHA256SUMS", "local", "model.json", "report.json", "weights.safetensor
 def _tensors(content):
     return (
         *content.calibrated.classifier.theta.tensors().values(),
-        content.calibrated.temperature,
+        *calibration_tensors(content.calibrated.calibration).values(),
         *content.encoder_weights.values(),
         *guard_tensors(content.guard).values(),
     )

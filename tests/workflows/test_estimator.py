@@ -86,6 +86,7 @@ def test_classes_are_sorted_in_their_own_order(classifier, simulated, labels):
 
 
 def test_groups_decide_what_can_be_held_out(classifier, simulated):
+    classifier.set_params(calibrator="temperature")
     alone = classifier.fit(simulated.masked, simulated.labels)
     temperature = float(alone.calibrated_.temperature)
     # All cases of a class are of one patient: nothing can be left out.
