@@ -35,8 +35,9 @@ _MOST_FOLDS = 40
 # Beyond this, Student's quantile for very few cases would allow anything.
 _WIDEST = 12.0
 # Widening of each range, in the unit of its measure: a factor of 2 in spacing, of 6 in volume, half
-# of the patch beyond the scan, 150 HU in lung CT, a factor of 3 in noise and in edges. What lies
-# near a region is of two kinds (lung or chest wall), which the spread of few cases may not show.
+# of the patch beyond the scan, 150 HU in lung CT, a factor of 3 in noise. What lies near a region
+# is of two kinds (lung or chest wall), which the spread of few cases may not show. Edges have
+# little margin: a region without one holds no finding.
 _MARGINS = {
     "log_finest_mm": math.log(2),
     "log_coarsest_mm": math.log(2),
@@ -47,7 +48,7 @@ _MARGINS = {
     "near_median": 0.4,
     "near_p90": 0.3,
     "log_noise": math.log(3),
-    "log_edge": math.log(3),
+    "log_edge": math.log(1.3),
 }
 _INTENSITY_MARGIN = 0.15
 
