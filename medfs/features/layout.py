@@ -90,10 +90,11 @@ def _within(image: Float[Tensor, "batch 1 x y z"], axis: int) -> Float[Tensor, "
     """One for slices of the scan, zero where the image repeats its edge or is constant."""
     reach = (image.amax(dim=(1, 2, 3, 4)) - image.amin(dim=(1, 2, 3, 4))) * _SAME
     change = image.diff(dim=axis).abs().transpose(1, axis).amax(dim=(2, 3, 4))
-    same = (change <= reach[:, None]).to(image.dtype)
-    before = torch.nn.functional.pad(same, (0, 1)).cumprod(dim=1)
-    after = torch.nn.functional.pad(same, (1, 0)).flip(1).cumprod(dim=1).flip(1)
-    return (1 - before) * (1 - after)
+    changed = (change > reach[:, None]).to(image.dtype)
+    # The last slice that is like the outermost one is the edge itself.
+    from_low = torch.nn.functional.pad(changed, (0, 1), value=1.0).cumsum(dim=1)
+    from_high = torch.nn.functional.pad(changed, (1, 0), value=1.0).flip(1).cumsum(dim=1).flip(1)
+    return ((from_low > 0) & (from_high > 0)).to(image.dtype)
 
 
 def _shares(n: int, cells: int, like: Tensor) -> Float[Tensor, "cells n"]:
