@@ -18,7 +18,6 @@ from medfs.scans.write import write_nifti
 from medfs.workflows.adapt import AdaptRequest, adapt
 from medfs.workflows.components import build_encoders
 from medfs.workflows.evaluate import EvaluateRequest, evaluate
-from medfs.workflows.export import export
 from medfs.workflows.feature_choice import (
     Candidate,
     as_mapper,
@@ -201,14 +200,6 @@ def test_adapt_keeps_the_features_that_were_chosen_and_no_others(places, tmp_pat
     for name in ("model.json", "report.json", "weights.safetensors"):
         one, other = ((tmp_path / m / name).read_bytes() for m in ("model", "again"))
         assert one == other
-
-
-@pytest.mark.slow
-def test_a_model_that_reads_layout_can_be_exported(places, tmp_path):
-    request = AdaptRequest(places / "cases.csv", tmp_path / "model", features=("layout",))
-    adapt(replace(request, preset="mr"))
-    exported = export(tmp_path / "model", "onnx", tmp_path / "model.onnx")
-    assert exported.difference < 1e-4
 
 
 def test_the_estimator_chooses_too(places):
