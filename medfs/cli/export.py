@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from medfs.cli.console import say
+from medfs.core.errors import UsageError
 
 
 def export(
@@ -14,8 +15,10 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="File to write; must not exist.")],
     kind: Annotated[
-        str, typer.Option("--format", help="onnx (ONNX, opset 18) or pt2 (torch.export).")
+        str,
+        typer.Option("--format", help="onnx (opset 18), pt2 (torch.export) or bundle (MONAI)."),
     ] = "onnx",
+    packed: Annotated[bool, typer.Option("--zip", help="A bundle as a zip too.")] = False,
     precision: Annotated[
         str, typer.Option(help="Of a backbone's weights: float32, float16 or int8.")
     ] = "float32",
@@ -23,7 +26,22 @@ def export(
     """Write a model as a file that runs without medfs: patch in, calibrated probabilities out."""
     from medfs.workflows.export import export as run
 
+    if kind == "bundle":
+        _bundle(model, out, packed, precision)
+        return
+    if packed:
+        raise UsageError("--zip is for bundles", todo="Leave it out, or use --format bundle")
+
     say("tracing the model and checking the file: about a minute")
     done = run(model, kind, out, precision)
     say(f"{done.size / 1e6:.1f} MB written to {out}")
     say(f"probabilities differ from medfs's own by at most {done.difference:.1g} on test patches")
+
+
+def _bundle(model: Path, out: Path, packed: bool, precision: str) -> None:
+    from medfs.workflows.bundle import write_bundle
+
+    if precision != "float32":
+        raise UsageError("a bundle has full precision", todo="Leave --precision out")
+    write_bundle(model, out, packed=packed)
+    say(f"bundle written to {out}" + (f" and {out}.zip" if packed else ""))

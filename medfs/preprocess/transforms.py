@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
@@ -14,7 +15,10 @@ from monai.transforms import MapTransform
 from medfs.core.errors import GeometryError
 from medfs.core.volumes import Provenance, Volume
 from medfs.preprocess.patching import make_patch
-from medfs.preprocess.presets import Preset, load_preset
+from medfs.preprocess.presets import Preset, load_preset, parse_preset
+
+# MONAI's key of where a scan came from; the CSV of a bundle names scans by it.
+_FILE = "filename_or_obj"
 
 
 class MakePatchd(MapTransform):  # type: ignore[misc]
@@ -27,7 +31,7 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
 
     Args:
         keys: the key of the scan.
-        preset: a shipped preset's name, the path of a .yaml file, or a preset.
+        preset: a shipped preset's name, the path of a .yaml file, a preset, or its plain data.
         mask_key: key of a mask on the grid of the scan; without one the preset finds the region.
         roi_key: where the region on the patch's grid is put.
         spacing_key: where the spacing of the patch's grid is put.
@@ -37,7 +41,7 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
     def __init__(
         self,
         keys: KeysCollection = "image",
-        preset: str | Preset = "ct-lung",
+        preset: str | Preset | Mapping[str, Any] = "ct-lung",
         mask_key: Hashable = "mask",
         roi_key: Hashable = "roi",
         spacing_key: Hashable = "spacing",
@@ -46,7 +50,7 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
         super().__init__(keys, allow_missing_keys)
         if len(self.keys) != 1:
             raise ValueError("MakePatchd makes the patch of one scan: give one key")
-        self.preset = load_preset(preset) if isinstance(preset, str) else preset
+        self.preset = _preset(preset)
         self.mask_key, self.roi_key, self.spacing_key = mask_key, roi_key, spacing_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -62,8 +66,48 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
             volume = _volume(sample[key])
             mask = _mask(sample.pop(self.mask_key, None), volume)
             patch = make_patch(volume, mask, self.preset)
+            if _FILE in sample[key].meta:
+                sample[_FILE] = sample[key].meta[_FILE]
             sample |= {key: patch.image, self.roi_key: patch.roi, self.spacing_key: patch.spacing}
         return sample
+
+
+class PatchToChannelsd(MapTransform):  # type: ignore[misc]
+    """A patch as one tensor: image, region, and the spacing along x, y, z as constant channels.
+
+    It takes what `MakePatchd` leaves in the sample; region and spacing are taken out.
+
+    Args:
+        keys: the key of the patch.
+        roi_key: where the region is.
+        spacing_key: where the spacing of the grid is.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        roi_key: Hashable = "roi",
+        spacing_key: Hashable = "spacing",
+    ) -> None:
+        super().__init__(keys)
+        self.roi_key, self.spacing_key = roi_key, spacing_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The sample with its patch as (5, x, y, z), and the file under `<key>_meta_dict`."""
+        sample = dict(data)
+        region, spacing = sample.pop(self.roi_key), sample.pop(self.spacing_key)
+        for key in self.key_iterator(sample):
+            image = sample[key]
+            constant = spacing[:, None, None, None].expand(3, *image.shape[1:])
+            sample[key] = torch.cat([image, region, constant])
+            sample[f"{key}_meta_dict"] = {_FILE: str(sample.pop(_FILE, ""))}
+        return sample
+
+
+def _preset(given: str | Preset | Mapping[str, Any]) -> Preset:
+    if isinstance(given, Preset):
+        return given
+    return load_preset(given) if isinstance(given, str) else parse_preset(dict(given))
 
 
 def _volume(image: Any) -> Volume:

@@ -69,6 +69,7 @@ EXPORTERS = Registry(
     "medfs.exporters",
     {
         "model": ("medfs.export.model_folder:write_model", "medfs model folder"),
+        "bundle": ("medfs.workflows.bundle:write_bundle", "MONAI bundle, audited"),
         "onnx": ("medfs.export.programs:to_onnx", "patch to probabilities, for ONNX Runtime"),
         "pt2": ("medfs.export.programs:to_pt2", "patch to probabilities, for torch alone"),
     },

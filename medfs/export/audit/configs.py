@@ -19,7 +19,7 @@ _ALLOWED = re.compile(
     r"|^torch\.(device|utils\.data\.DataLoader)$"
 )
 # Modules import others: `monai.data.utils.os.system` is a name too.
-_OTHERS = (sys.stdlib_module_names | {"torch", "numpy", "np", "monai", "hub", "jit"}) - {"io"}
+_OTHERS = (sys.stdlib_module_names | {"torch", "numpy", "np", "hub", "jit"}) - {"io"}
 _LOADERS = re.compile(r"^(load|download|extract|run|exec|eval|import|optional_import)")
 _KNOWN_NAME = re.compile(r"^[A-Z][A-Za-z0-9]*$")
 # What starts a workflow: a method of an object that the configuration itself built.

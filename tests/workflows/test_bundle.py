@@ -1,0 +1,153 @@
+"""Bundles pass MONAI's own tools and our audit, and give the probabilities of `medfs predict`."""
+
+import csv
+import json
+import zipfile
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from monai import bundle as monai_bundle
+from monai.utils import optional_import
+
+from medfs.core.errors import OutputError, UsageError
+from medfs.export.audit.bundle import audit_bundle
+from medfs.scans.write import write_nifti
+from medfs.synthesis.cohorts import simulate_cohort
+from medfs.workflows.adapt import AdaptRequest, adapt
+from medfs.workflows.bundle import write_bundle
+from medfs.workflows.predict import load_predictor, predict
+
+NAME = "Nodules_classification"
+# MONAI, ignite and torch's exporters warn of their own deprecations.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def write_cases(folder, count, *, labelled):
+    for i, case in enumerate(islice(simulate_cohort(5, 0), 10)):
+        if (i < count) is labelled:
+            place = folder / case.label if labelled else folder
+            place.mkdir(parents=True, exist_ok=True)
+            write_nifti(place / f"MUELLER{i}.nii.gz", case.voxels, case.affine, "int16")
+            write_nifti(place / f"MUELLER{i}_mask.nii.gz", case.mask, case.affine, "uint8")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with support, scans, model, and a bundle with its zip."""
+    root = tmp_path_factory.mktemp("SCHMIDT")
+    write_cases(root / "cases", 6, labelled=True)
+    write_cases(root / "scans", 6, labelled=False)
+    adapt(AdaptRequest(root / "cases", root / "model", features=("radiomics",), use_cache=False))
+    write_bundle(root / "model", root / NAME, packed=True)
+    return root
+
+
+@pytest.fixture
+def configured(made):
+    root = made / NAME
+    return {
+        "config_file": str(root / "configs" / "inference.json"),
+        "meta_file": str(root / "configs" / "metadata.json"),
+        "bundle_root": str(root),
+    }
+
+
+def test_it_passes_the_audit_as_a_folder_and_as_a_zip(made):
+    assert audit_bundle(made / NAME) == ()
+    assert audit_bundle(made / f"{NAME}.zip") == ()
+    with zipfile.ZipFile(made / f"{NAME}.zip") as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {NAME}
+
+
+def test_monai_runs_it_and_gives_what_predict_gives(made, configured, tmp_path):
+    workflow = monai_bundle.create_workflow(
+        workflow_type="inference",
+        logging_file=False,
+        dataset_dir=str(made / "scans"),
+        output_dir=str(tmp_path),
+        **configured,
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    workflow.run()
+    workflow.finalize()
+    rows = list(csv.reader((tmp_path / "predictions.csv").open()))
+    predictor = load_predictor(made / "model", "cpu", use_cache=False, keep_unfamiliar=True)
+    wanted = {p.case.case_id: p.probabilities for p in predict(predictor, made / "scans")}
+    assert len(rows) == len(wanted) == 4
+    for path, *probabilities in rows:
+        case = Path(path).name.removesuffix(".nii.gz")
+        np.testing.assert_allclose(np.array(probabilities, float), wanted[case], atol=1e-4)
+
+
+def test_metadata_fits_the_schema(configured, shared_data):
+    schema = shared_data / "bundle_schema" / "meta_schema_20240725.json"
+    validate, _ = optional_import("jsonschema", name="validate")
+    validate(json.loads(Path(configured["meta_file"]).read_text()), json.loads(schema.read_text()))
+
+
+def test_the_network_takes_and_gives_what_the_metadata_say(configured):
+    monai_bundle.verify_net_in_out(
+        net_id="network_def",
+        meta_file=configured["meta_file"],
+        config_file=configured["config_file"],
+        bundle_root=configured["bundle_root"],
+    )
+
+
+def test_training_adapts_again_in_the_same_way(made, configured, tmp_path):
+    monai_bundle.run(
+        config_file=str(made / NAME / "configs" / "train.json"),
+        bundle_root=configured["bundle_root"],
+        dataset_dir=str(made / "cases"),
+        output_dir=str(tmp_path / "again"),
+        logging_file=False,
+    )
+    first, again = (
+        folder / "weights.safetensors" for folder in (made / "model", tmp_path / "again")
+    )
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_the_checkpoint_is_a_plain_state_dict(made):
+    state = torch.load(made / NAME / "models" / "model.pt", weights_only=True)
+    assert state
+    assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+
+
+def test_nobody_is_named(made):
+    words = [w.encode(c) for w in ("MUELLER", "SCHMIDT") for c in ("utf-8", "utf-16-le")]
+    with zipfile.ZipFile(made / f"{NAME}.zip") as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert not [word for word in words if word in content], name
+            assert "local" not in name
+
+
+def test_refusals(made, tmp_path):
+    with pytest.raises(UsageError, match="cannot be the name"):
+        write_bundle(made / "model", tmp_path / "a name")
+    with pytest.raises(OutputError, match="exists already"):
+        write_bundle(made / "model", made / NAME)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_monai_exports_it(made, configured, tmp_path):
+    checkpoint = str(made / NAME / "models" / "model.pt")
+    shared = {"net_id": "network_def", "ckpt_file": checkpoint, "use_trace": True, **configured}
+    monai_bundle.ckpt_export(
+        filepath=str(tmp_path / "m.ts"), input_shape=[1, 5, 48, 48, 48], **shared
+    )
+    monai_bundle.onnx_export(filepath=str(tmp_path / "m.onnx"), **shared)
+    scripted = torch.jit.load(tmp_path / "m.ts")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    x = torch.rand(1, 5, 48, 48, 48)
+    x[:, 1] = 0
+    x[:, 1, 15:30, 16:32, 17:29] = 1
+    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+    np.testing.assert_allclose(found, scripted(x).numpy(), atol=1e-4)
