@@ -9,7 +9,7 @@ import torch
 from medfs.core.episodes import SupportSet
 from medfs.core.folds import leave_pair_out
 from medfs.core.mapping import Mapper
-from medfs.metrics.intervals import newcombe_auroc
+from medfs.metrics.intervals import learner_auroc
 
 # Each pair costs one run of the mapper; more of them hardly narrow the estimate.
 _PAIRS_PER_CLASS_PAIR = 400
@@ -32,8 +32,8 @@ class PairwiseEstimate:
 class SupportPerformance:
     """The mean over pairs of classes (Hand & Till 2001), and each pair by itself.
 
-    With more than two classes no interval of the mean is given: `low` and `high` are those of the
-    worst pair.
+    The limits of the mean are the means of the pairs' limits: as wide as if all pairs erred
+    together, since they share their patients.
     """
 
     auroc: float
@@ -48,8 +48,9 @@ def leave_pair_out_auroc(
     """AUROC by leaving out one patient of each of two classes at a time (Airola et al. 2011).
 
     The mapper runs anew on the rest, and the pair counts as ranked right if the difference of their
-    two logits says so. The interval is Newcombe's (2006, method 5), with the number of patients as
-    sample size; it does not collapse where every pair is ranked right.
+    two logits says so. The interval allows for the learner (`metrics.intervals.learner_auroc`),
+    with the number of patients as sample size; it does not collapse where every pair is ranked
+    right.
 
     Returns:
         None where some class has a single patient.
@@ -61,8 +62,8 @@ def leave_pair_out_auroc(
             return None
         pairs.append(estimate)
     mean = float(np.mean([p.auroc for p in pairs]))
-    worst = min(pairs, key=lambda p: p.auroc)
-    return SupportPerformance(mean, worst.low, worst.high, tuple(pairs))
+    low, high = float(np.mean([p.low for p in pairs])), float(np.mean([p.high for p in pairs]))
+    return SupportPerformance(mean, low, high, tuple(pairs))
 
 
 def _class_pair(
@@ -76,7 +77,7 @@ def _class_pair(
     ranked = [_ranked_right(support, mapper, (a, b), pair) for pair in pairs]
     auroc = float(np.mean(ranked))
     n_a, n_b = len(support.patients_of(a)), len(support.patients_of(b))
-    low, high = newcombe_auroc(auroc, n_b, n_a)
+    low, high = learner_auroc(auroc, n_b, n_a)
     names = support.class_names
     return PairwiseEstimate(names[a], names[b], auroc, low, high, n_a, n_b)
 

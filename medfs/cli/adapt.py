@@ -7,6 +7,7 @@ import typer
 
 from medfs.cli import options as opt
 from medfs.cli.console import SOME_FAILED, counter, data, say, warn
+from medfs.core.errors import UsageError
 
 
 def adapt(
@@ -29,6 +30,13 @@ def adapt(
         str, typer.Option(help="auto, prior, temperature, vector, dirichlet or none.")
     ] = "auto",
     seed: opt.Seed = 0,
+    target_sensitivity: Annotated[
+        float | None,
+        typer.Option(help="Pick a threshold that finds so many of the --positive class."),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The class that --target-sensitivity is about.")
+    ] = None,
     device: opt.Device = "auto",
     weights: opt.Weights = None,
     label_column: opt.LabelColumn = None,
@@ -45,8 +53,11 @@ def adapt(
     from medfs.storage.files import to_json
     from medfs.workflows.adapt import AdaptRequest
     from medfs.workflows.adapt import adapt as run
+    from medfs.workflows.support_verdict import AskedPoint
     from medfs.workflows.wording import in_words
 
+    if (target_sensitivity is None) != (positive is None):
+        raise UsageError("--target-sensitivity and --positive go together")
     request = AdaptRequest(
         support=support,
         out=out,
@@ -61,6 +72,7 @@ def adapt(
         asked=opt.asked(label_column, image_column, mask_label, section, bids_suffix, series),
         use_masks=not no_masks,
         use_cache=not no_cache,
+        point=None if positive is None else AskedPoint(positive, target_sensitivity or 0.0),
     )
     with counter("reading scans") as progress:
         result = run(request, progress)

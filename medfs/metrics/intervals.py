@@ -7,6 +7,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy.special import ndtri
 
+# By how much the variance of an AUROC grows where the cases also trained the classifiers.
+_LEARNER_BELOW, _LEARNER_ABOVE = 1.5, 2.5
+
 
 def wilson(successes: float | int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Score interval of a proportion (Wilson 1927), without continuity correction.
@@ -43,6 +46,13 @@ def newcombe_auroc(
         n_negative: at least 1.
         level: coverage, in (0, 1).
     """
+    return _newcombe(auroc, n_positive, n_negative, level, 1.0)
+
+
+def _newcombe(
+    auroc: float | int, n_positive: int, n_negative: int, level: float, inflation: float
+) -> tuple[float, float]:
+    """Newcombe's method 5 with its variance multiplied."""
     if not 0 <= auroc <= 1 or min(n_positive, n_negative) < 1:
         raise ValueError(f"AUROC {auroc} of {n_positive} positive and {n_negative} negative cases")
     z = _two_sided_z(level)
@@ -50,11 +60,36 @@ def newcombe_auroc(
 
     def width(theta: float) -> float:
         bracket = 1 + others * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        return z * sqrt(theta * (1 - theta) * bracket / (n_positive * n_negative))
+        variance = theta * (1 - theta) * bracket / (n_positive * n_negative)
+        return z * sqrt(inflation * variance)
 
     low = 0.0 if auroc == 0 else _root(lambda t: t + width(t) - auroc, 0.0, float(auroc))
     high = 1.0 if auroc == 1 else _root(lambda t: t - width(t) - auroc, float(auroc), 1.0)
     return low, high
+
+
+def learner_auroc(
+    auroc: float | int, n_positive: int, n_negative: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of how well a classifier ranks, from pairs left out of its own few training cases.
+
+    The estimate is an average over many classifiers, none of which is the one in use, and the same
+    cases train and judge. Newcombe's interval, which takes one scorer as given, holds the AUROC of
+    the final classifier in 82–91 % of studies of 10 + 10 patients instead of 95 %. Its variance is
+    therefore multiplied: by 1.5 for the lower limit and by 2.5 for the upper one, since left-out
+    pairs of few cases err low far more often than high. `benchmarks/interval_coverage.py` shows
+    coverage and width beside those of DeLong and the bootstrap.
+
+    Args:
+        auroc: by leaving pairs out, in [0, 1].
+        n_positive: patients, at least 1.
+        n_negative: patients, at least 1.
+        level: coverage, in (0, 1).
+    """
+    return (
+        _newcombe(auroc, n_positive, n_negative, level, _LEARNER_BELOW)[0],
+        _newcombe(auroc, n_positive, n_negative, level, _LEARNER_ABOVE)[1],
+    )
 
 
 def patient_bootstrap_weights(

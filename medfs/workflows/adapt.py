@@ -32,6 +32,7 @@ from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.site import site_rows
 from medfs.workflows.sources import FileSource
+from medfs.workflows.support_verdict import AskedPoint, estimates
 from medfs.workflows.unfamiliar import warn_of_guard
 
 
@@ -40,7 +41,7 @@ class AdaptRequest:
     """What `medfs adapt` is asked for; defaults are those of the command line.
 
     `unlabelled` are scans of the same site and kind, from which the mapper learns how far features
-    usually spread there.
+    usually spread there. `point` asks for a threshold with a sensitivity.
     """
 
     support: Path
@@ -56,6 +57,7 @@ class AdaptRequest:
     asked: Asked = field(default_factory=Asked)
     use_masks: bool = True
     use_cache: bool = True
+    point: AskedPoint | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         choice = choose(support, asked, request.seed, request.calibrator)
         support, fitted = choice.support, choice.fitted
         performance = leave_pair_out_auroc(support, fitted.used.mapper, request.seed)
+        told_of_support = estimates(support, fitted, request.seed, request.point)
         measured = [d.measured for d in done]
         guard = learn_guard(support, measured)
         foreign = foreign_cases(support, measured)
@@ -119,6 +122,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "preset_reason": reason,
         "reading": request.asked.reading.to_dict(),
         "mask_label": request.asked.mask_label,
+        "operating_point": told_of_support["operating_point"],
     }
     told = signal(support, fitted.log_likelihood)
     warnings = warn_of(kept, performance, failed, use_masks) + warnings_of(fitted.verdict, told)
@@ -127,7 +131,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     report = describe_support(
         support, fitted.calibrated, performance, shown, warnings, done, failed
     )
-    report |= choice.described()
+    report |= choice.described() | told_of_support
     weights = encoder_weights(choice.encoders)
     content = ModelContent(
         fitted.calibrated, choice.names, weights, preset.to_dict(), settings, report, guard

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from medfs.calibration.choice import AUTO, Calibrated, calibrate
-from medfs.calibration.held_out import held_out_logits
+from medfs.calibration.held_out import HeldOutLogits, held_out_logits
 from medfs.calibration.priors import temperature_prior
 from medfs.calibration.temperature import fit_scalar
 from medfs.core.classifiers import CalibratedClassifier
@@ -28,6 +28,7 @@ class Fitted:
             None without held-out cases.
         verdict: whether the support looks like the tasks that the recipe's mapper was trained on.
         calibrator: which one, and why.
+        held_out: logits of left-out cases; None where nothing can be left out.
     """
 
     calibrated: CalibratedClassifier
@@ -36,6 +37,7 @@ class Fitted:
     log_likelihood: float | None
     verdict: Verdict
     calibrator: Calibrated
+    held_out: HeldOutLogits | None
 
 
 @torch.no_grad()
@@ -71,7 +73,7 @@ def _fit(
     # Mappers are compared at a temperature of their own whatever calibrates the one that is used:
     # without it the luck of one sharp classifier would look like merit.
     told = None if held_out is None else held_out.log_likelihood(fit_scalar(held_out, prior))
-    return Fitted(calibrated, recipe, recipe.reason, told, verdict, chosen)
+    return Fitted(calibrated, recipe, recipe.reason, told, verdict, chosen, held_out)
 
 
 def support_set(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from medfs.workflows.support_verdict import verdict
 from medfs.workflows.tables import Block, blocks
 
 COLUMNS, GAP = 100, "  "
@@ -14,7 +15,6 @@ NAMES = 1
 
 def in_words(report: Mapping[str, Any]) -> str:
     """What a model was made from, with what, and how well it ranks its own support."""
-    classes = " + ".join(f"{c['patients']} {name}" for name, c in report["classes"].items())
     used = report["components"]
     made = (
         f"{', '.join(used['features'])} + {used['mapper']} ({used['mapper_reason']}) + "
@@ -24,18 +24,7 @@ def in_words(report: Mapping[str, Any]) -> str:
     )
     choice = report.get("feature_choice")
     chosen = "" if choice is None else f"features: {choice['reason']}\n"
-    return f"{chosen}used: {made}\n{classes} patients: {_ranking(report['performance_on_support'])}"
-
-
-def _ranking(performance: Mapping[str, Any] | None) -> str:
-    if performance is None:
-        return "too few to say how well the classifier ranks"
-    of = "AUROC" if len(performance["pairs"]) == 1 else "mean AUROC of the pairs of classes"
-    worst = "" if len(performance["pairs"]) == 1 else "; the worst pair"
-    return (
-        f"{of} {performance['auroc']:.2f} with pairs left out{worst} "
-        f"could be anywhere from {performance['low']:.2f} to {performance['high']:.2f}"
-    )
+    return f"{chosen}used: {made}\n{verdict(report)}"
 
 
 def results_table(results: Mapping[str, Any]) -> str:

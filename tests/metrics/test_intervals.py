@@ -6,6 +6,7 @@ from scipy.stats import binomtest, norm
 
 from medfs.metrics.discrimination import auroc
 from medfs.metrics.intervals import (
+    learner_auroc,
     newcombe_auroc,
     patient_bootstrap_weights,
     percentile_interval,
@@ -125,3 +126,12 @@ def test_impossible_counts_are_refused():
         wilson(3, 2)
     with pytest.raises(ValueError, match="0 positive"):
         newcombe_auroc(0.5, 0, 2)
+
+
+@given(st.floats(0, 1), st.integers(2, 30), st.integers(2, 30))
+def test_allowing_for_the_learner_only_widens(theta, m, n):
+    (low, high), (inner_low, inner_high) = learner_auroc(theta, m, n), newcombe_auroc(theta, m, n)
+    assert 0 <= low <= inner_low + 1e-9
+    assert inner_high - 1e-9 <= high <= 1
+    more = learner_auroc(theta, 2 * m, 2 * n)
+    assert more[1] - more[0] <= high - low + 1e-9
