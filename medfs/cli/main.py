@@ -17,6 +17,7 @@ from medfs.cli.meta_train import meta_train
 from medfs.cli.predict import predict
 from medfs.cli.scans import scans
 from medfs.cli.validate import validate
+from medfs.cli.verify import sign, verify
 from medfs.core.errors import MedfsError
 
 USAGE, INTERRUPTED = 2, 130
@@ -29,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-for command in (demo, scans, validate, adapt, predict, evaluate, meta_train, export, info):
+_ADAPTING = (demo, scans, validate, adapt, predict, evaluate, meta_train)
+_LEAVING = (export, verify, sign, info)
+for command in (*_ADAPTING, *_LEAVING):
     app.command()(command)
 app.add_typer(bundle.app, name="bundle")
 

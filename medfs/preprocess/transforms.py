@@ -36,6 +36,7 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
         roi_key: where the region on the patch's grid is put.
         spacing_key: where the spacing of the patch's grid is put.
         allow_missing_keys: leave samples without a scan as they are.
+        file_key: where the path of the scan is put, if it is wanted.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
         roi_key: Hashable = "roi",
         spacing_key: Hashable = "spacing",
         allow_missing_keys: bool = False,
+        file_key: Hashable | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.file_key = file_key
         if len(self.keys) != 1:
             raise ValueError("MakePatchd makes the patch of one scan: give one key")
         self.preset = _preset(preset)
@@ -66,8 +69,8 @@ class MakePatchd(MapTransform):  # type: ignore[misc]
             volume = _volume(sample[key])
             mask = _mask(sample.pop(self.mask_key, None), volume)
             patch = make_patch(volume, mask, self.preset)
-            if _FILE in sample[key].meta:
-                sample[_FILE] = sample[key].meta[_FILE]
+            if self.file_key is not None:
+                sample[self.file_key] = str(sample[key].meta.get(_FILE, ""))
             sample |= {key: patch.image, self.roi_key: patch.roi, self.spacing_key: patch.spacing}
         return sample
 
@@ -81,6 +84,7 @@ class PatchToChannelsd(MapTransform):  # type: ignore[misc]
         keys: the key of the patch.
         roi_key: where the region is.
         spacing_key: where the spacing of the grid is.
+        file_key: where the path of the scan is; it goes to `<key>_meta_dict`.
     """
 
     def __init__(
@@ -88,9 +92,10 @@ class PatchToChannelsd(MapTransform):  # type: ignore[misc]
         keys: KeysCollection = "image",
         roi_key: Hashable = "roi",
         spacing_key: Hashable = "spacing",
+        file_key: Hashable = "file",
     ) -> None:
         super().__init__(keys)
-        self.roi_key, self.spacing_key = roi_key, spacing_key
+        self.roi_key, self.spacing_key, self.file_key = roi_key, spacing_key, file_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample with its patch as (5, x, y, z), and the file under `<key>_meta_dict`."""
@@ -100,7 +105,7 @@ class PatchToChannelsd(MapTransform):  # type: ignore[misc]
             image = sample[key]
             constant = spacing[:, None, None, None].expand(3, *image.shape[1:])
             sample[key] = torch.cat([image, region, constant])
-            sample[f"{key}_meta_dict"] = {_FILE: str(sample.pop(_FILE, ""))}
+            sample[f"{key}_meta_dict"] = {_FILE: str(sample.pop(self.file_key, ""))}
         return sample
 
 

@@ -18,7 +18,7 @@ PROGRAM = [sys.executable, "-c", "from medfs.cli.main import main; main()"]
     "where",
     [
         "medfs.workflows.embed.make_patch",
-        "medfs.workflows.adapt.fit",
+        "medfs.workflows.adapt.choose",
         "medfs.export.model_folder.tensors_to_bytes",
     ],
 )

@@ -174,6 +174,7 @@ def _preprocessing(facts: BundleFacts) -> Sequence[dict[str, Any]]:
         "_target_": "medfs.preprocess.transforms.MakePatchd",
         "keys": "image",
         "preset": dict(facts.preset),
+        "file_key": "file",
     }
     stack = {"_target_": "medfs.preprocess.transforms.PatchToChannelsd", "keys": "image"}
     return [load, cut, stack]
