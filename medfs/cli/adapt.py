@@ -29,6 +29,9 @@ def adapt(
     calibrator: Annotated[
         str, typer.Option(help="auto, prior, temperature, vector, dirichlet or none.")
     ] = "auto",
+    sets: Annotated[
+        str, typer.Option(help="For predict --coverage: cross (jackknife+), split, or none.")
+    ] = "cross",
     seed: opt.Seed = 0,
     target_sensitivity: Annotated[
         float | None,
@@ -66,6 +69,7 @@ def adapt(
         features=opt.names(features),
         preset=preset,
         calibrator=calibrator,
+        sets=sets,
         seed=seed,
         device=device,
         weights=opt.weight_files(weights),

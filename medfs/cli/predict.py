@@ -1,12 +1,20 @@
 """`medfs predict`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medfs.cli import options as opt
 from medfs.cli.console import SOME_FAILED, counter, data, say, warn
+
+if TYPE_CHECKING:
+    from medfs.workflows.sets import AskedSets
+
+
+def _say_sets(sets: "AskedSets | None") -> None:
+    if sets is not None:
+        say(sets.in_words())
 
 
 def predict(
@@ -24,6 +32,12 @@ def predict(
         typer.Option(
             metavar="CLASS=NUMBER,…",
             help="How common each class is where the scans come from; without it, all are alike.",
+        ),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Also give each scan a set of classes, made to hold the true one so often."
         ),
     ] = None,
     device: opt.Device = "auto",
@@ -48,7 +62,7 @@ def predict(
 
     if out is not None and not (force and out.is_file()):
         check_new(out)
-    predictor = workflow.load_predictor(model, device, not no_cache, keep_unfamiliar)
+    predictor = workflow.load_predictor(model, device, not no_cache, keep_unfamiliar, coverage)
     predictor = predictor.at_prevalence(prevalence)
     asked = opt.asked(None, image_column, mask_label, section, bids_suffix, series)
     predictions = []
@@ -56,14 +70,18 @@ def predict(
         for prediction in workflow.predict(predictor, scans, asked):
             predictions.append(prediction)
             progress(1)
-    text = workflow.to_csv(predictor.class_names, predictions)
+    text = workflow.to_csv(predictor.class_names, predictions, predictor.sets is not None)
     if out is not None:
         write_text(out, text)
         say(f"{len(predictions)} rows written to {out}")
     if json:
-        data(to_json(workflow.to_dict(predictor.class_names, predictions, predictor.prevalence)))
+        answer = workflow.to_dict(
+            predictor.class_names, predictions, predictor.prevalence, predictor.sets
+        )
+        data(to_json(answer))
     elif out is None:
         data(text)
+    _say_sets(predictor.sets)
     failed = [p for p in predictions if p.failed]
     warn([p.note for p in failed])
     unlike = sum(p.familiar is False for p in predictions)

@@ -20,7 +20,7 @@ from medfs.core.errors import IntegrityError, ScanReadError
 from medfs.core.guards import ScanGuard
 from medfs.export import model_schema as schema
 from medfs.export.guard_schema import describe_guard, guard_tensors, parse_guard
-from medfs.storage.files import new_folder, sha256, to_json, write_text
+from medfs.storage.files import new_folder, sha256, to_json, write_bytes, write_text
 from medfs.storage.tensors import tensors_from_bytes, tensors_to_bytes
 
 _SUMS = "SHA256SUMS"
@@ -50,13 +50,13 @@ class ModelContent:
     guard: ScanGuard
 
 
-def write_model(path: Path, content: ModelContent, local: Mapping[str, str]) -> None:
+def write_model(path: Path, content: ModelContent, local: Mapping[str, str | bytes]) -> None:
     """Write the folder whole, or not at all.
 
     Args:
         path: the new folder.
         content: the model.
-        local: file name → text of what goes into `local/`.
+        local: file name → text or bytes of what goes into `local/`.
 
     Raises:
         OutputError: the folder exists already or cannot be written.
@@ -72,8 +72,10 @@ def write_model(path: Path, content: ModelContent, local: Mapping[str, str]) -> 
         sums = "".join(f"{sha256(files[name])}  {name}\n" for name in _SUMMED)
         write_text(folder / _SUMS, sums)
         (folder / "local").mkdir(mode=0o700)
-        for name, text in local.items():
-            write_text(folder / "local" / name, text)
+        for name, held in local.items():
+            write_bytes(
+                folder / "local" / name, held if isinstance(held, bytes) else held.encode("utf-8")
+            )
 
 
 def read_model(path: Path) -> ModelContent:

@@ -84,21 +84,34 @@ def parse_theta(
     where: str,
 ) -> tuple[CalibratedClassifier, dict[str, Tensor]]:
     """θ and its calibration, with shapes that fit each other and finite values; other tensors."""
-    parts = _kinds(parse_object(description, "theta", where), where)
-    axes = {"w": len(class_names)}
     left = dict(tensors)
+    named = parse_object(description, "theta", where)
+    theta = take_theta(named, left, {"w": len(class_names)}, where)
+    calibration = _calibration(description, left, len(class_names), where)
+    if foreign := [name for name in left if not name.startswith(ENCODER_PREFIX)]:
+        raise _not_ours(f"tensor {foreign[0]!r} is unknown", where)
+    return CalibratedClassifier(Classifier(identities, theta, class_names), calibration), left
+
+
+def take_theta(
+    named: dict[str, Any], left: dict[str, Tensor], axes: dict[str, int], where: str
+) -> Theta:
+    """θ of the parts that `describe_theta` names, whose tensors leave `left`.
+
+    Args:
+        named: kinds of the parts.
+        left: tensors by name.
+        axes: lengths that are known, e.g. w.
+        where: for errors.
+    """
     built: list[Any] = []
-    for at, (kind, shape_of) in parts.items():
+    for at, (kind, shape_of) in _kinds(named, where).items():
         axes.pop("h", None)
         found = {
             k: _take(left, f"{at}.{k}", letters, axes, where) for k, letters in shape_of.items()
         }
         built.append(kind(**found))
-    calibration = _calibration(description, left, len(class_names), where)
-    if foreign := [name for name in left if not name.startswith(ENCODER_PREFIX)]:
-        raise _not_ours(f"tensor {foreign[0]!r} is unknown", where)
-    theta = Theta(tuple(built[:-1]), built[-1])
-    return CalibratedClassifier(Classifier(identities, theta, class_names), calibration), left
+    return Theta(tuple(built[:-1]), built[-1])
 
 
 def _calibration(

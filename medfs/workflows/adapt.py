@@ -30,6 +30,7 @@ from medfs.workflows.guard import describe, signal, warnings_of
 from medfs.workflows.recipes import AUTO
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
+from medfs.workflows.sets import CROSS, check_kind, local_sets, sets_setting
 from medfs.workflows.site import site_rows
 from medfs.workflows.sources import FileSource
 from medfs.workflows.support_verdict import AskedPoint, estimates
@@ -51,6 +52,7 @@ class AdaptRequest:
     features: tuple[str, ...] = (AUTO,)
     preset: str = "auto"
     calibrator: str = AUTO_CALIBRATOR
+    sets: str = CROSS
     seed: int = 0
     device: str = "auto"
     weights: Weights = field(default_factory=dict)
@@ -78,6 +80,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     """
     check_new(request.out)
     check_calibrator(request.calibrator)
+    check_kind(request.sets)
     device = choose_device(request.device)
     names = extractors(request.features, request.weights)
     encoders = build_encoders(names, request.weights, device)
@@ -108,6 +111,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         performance = leave_pair_out_auroc(support, fitted.used.mapper, request.seed)
         told_of_support = estimates(support, fitted, request.seed, request.point)
         measured = [d.measured for d in done]
+        local = local_sets(support, fitted.used, request.sets, request.seed)
         guard = learn_guard(support, measured)
         foreign = foreign_cases(support, measured)
 
@@ -124,6 +128,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "mask_label": request.asked.mask_label,
         "operating_point": told_of_support["operating_point"],
     }
+    remembered = settings | sets_setting(local)
     told = signal(support, fitted.log_likelihood)
     warnings = warn_of(kept, performance, failed, use_masks) + warnings_of(fitted.verdict, told)
     warnings += warn_of_guard(guard, foreign, done, preset)
@@ -134,7 +139,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     report |= choice.described() | told_of_support
     weights = encoder_weights(choice.encoders)
     content = ModelContent(
-        fitted.calibrated, choice.names, weights, preset.to_dict(), settings, report, guard
+        fitted.calibrated, choice.names, weights, preset.to_dict(), remembered, report, guard
     )
-    write_model(request.out, content, {"cases.csv": list_cases(done, failed)})
+    write_model(request.out, content, {"cases.csv": list_cases(done, failed), **local})
     return AdaptResult(request.out, report, warnings, (*failed, *unused))

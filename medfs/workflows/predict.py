@@ -12,6 +12,7 @@ from torch import Tensor
 from medfs.core.cases import Case
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import ConfigError, DataError, IntegrityError
+from medfs.core.features import Features
 from medfs.core.guards import N_OF_TISSUE, ScanGuard
 from medfs.export.model_folder import ModelContent, read_model
 from medfs.preprocess.presets import parse_preset
@@ -21,6 +22,7 @@ from medfs.workflows.asked import ASKED_NOTHING, Asked
 from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
 from medfs.workflows.prevalence import as_tensor, in_words, parse_prevalence
+from medfs.workflows.sets import AskedSets, ask_sets
 from medfs.workflows.sources import Digest, FileSource, ScanSource
 from medfs.workflows.unfamiliar import reasons
 
@@ -35,12 +37,15 @@ class Prediction:
             unlike the support.
         note: why there are none, and what was done to the scan.
         familiar: whether it is like the support; None where it failed.
+        classes: the set that holds the true class at the level that was asked for; None if none
+            was, or without probabilities.
     """
 
     case: Case
     probabilities: tuple[float, ...] | None
     note: str
     familiar: bool | None
+    classes: tuple[str, ...] | None = None
 
     @property
     def failed(self) -> bool:
@@ -68,6 +73,7 @@ class Predictor:
     asked: Asked
     keep_unfamiliar: bool = False
     prevalence: Mapping[str, float] | None = None
+    sets: AskedSets | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -104,11 +110,27 @@ class Predictor:
         probabilities = self.calibrated.predict_proba(result.features)[0].tolist()
         if self.prevalence is not None:
             note = "; ".join(part for part in (note, in_words(self.prevalence)) if part)
-        return Prediction(result.case, tuple(probabilities), note, verdict.familiar)
+        top = max(range(len(probabilities)), key=probabilities.__getitem__)
+        return Prediction(
+            result.case,
+            tuple(probabilities),
+            note,
+            verdict.familiar,
+            self._classes(result.features, top),
+        )
+
+    def _classes(self, features: Features, top: int) -> tuple[str, ...] | None:
+        if self.sets is None:
+            return None
+        return tuple(self.class_names[k] for k in self.sets.of(features, top))
 
 
 def load_predictor(
-    model: Path, device: str = "auto", use_cache: bool = True, keep_unfamiliar: bool = False
+    model: Path,
+    device: str = "auto",
+    use_cache: bool = True,
+    keep_unfamiliar: bool = False,
+    coverage: float | None = None,
 ) -> Predictor:
     """Verify and read a model folder.
 
@@ -117,8 +139,10 @@ def load_predictor(
         device: where encoders run.
         use_cache: read and keep features.
         keep_unfamiliar: give probabilities to scans unlike the support too.
+        coverage: nominal level of prediction sets, if they are wanted.
 
     Raises:
+        UsageError: the labelled patients do not support that coverage.
         IntegrityError: the folder was changed, or its encoders are not those of this medfs.
     """
     content = read_model(model)
@@ -143,6 +167,7 @@ def load_predictor(
         bool(content.settings["use_masks"]),
         _asked(content, model),
         keep_unfamiliar,
+        sets=ask_sets(content, model, coverage),
     )
 
 
@@ -166,17 +191,27 @@ def predict(
     return predictor([_source(c, predictor.use_masks, asked.reading) for c in cohort.cases])
 
 
-def to_csv(class_names: Sequence[str], predictions: Iterable[Prediction]) -> str:
-    """`case,prediction,p_<class>…,familiar,note`, a row per scan; empty where nothing is said."""
+def to_csv(
+    class_names: Sequence[str], predictions: Iterable[Prediction], sets: bool = False
+) -> str:
+    """`case,prediction,p_<class>…,familiar,note`, a row per scan; empty where nothing is said.
+
+    With `sets` a column of that kind before `familiar`: classes joined by `|`.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(
-        ["case", "prediction", *(f"p_{name}" for name in class_names), "familiar", "note"]
+        [
+            *("case", "prediction", *(f"p_{name}" for name in class_names)),
+            *(["set"] if sets else []),
+            *("familiar", "note"),
+        ]
     )
     for p in predictions:
         shown = ["" for _ in class_names] if p.probabilities is None else map(repr, p.probabilities)
         familiar = {None: "", True: "yes", False: "no"}[p.familiar]
-        rows.writerow([p.case.case_id, p.best(class_names) or "", *shown, familiar, p.note])
+        held = ["|".join(p.classes or ())] if sets else []
+        rows.writerow([p.case.case_id, p.best(class_names) or "", *shown, *held, familiar, p.note])
     return text.getvalue()
 
 
@@ -184,8 +219,9 @@ def to_dict(
     class_names: Sequence[str],
     predictions: Sequence[Prediction],
     prevalence: Mapping[str, float] | None = None,
+    sets: AskedSets | None = None,
 ) -> dict[str, Any]:
-    """The same for `--json`; `prevalence` is null where classes count alike."""
+    """The same for `--json`; `prevalence` and `sets` are null where they were not asked for."""
     rows = [
         {
             "case": p.case.case_id,
@@ -193,6 +229,7 @@ def to_dict(
             "probabilities": dict(zip(class_names, p.probabilities, strict=True))
             if p.probabilities
             else None,
+            "set": None if p.classes is None else list(p.classes),
             "familiar": p.familiar,
             "note": p.note,
         }
@@ -202,6 +239,7 @@ def to_dict(
         "schema_version": 1,
         "classes": list(class_names),
         "prevalence": None if prevalence is None else dict(prevalence),
+        "sets": None if sets is None else sets.described(),
         "predictions": rows,
     }
 

@@ -142,6 +142,52 @@ def test_a_prevalence_shifts_every_row_and_is_named_in_it(medfs, model, scans, o
     assert "every class" in done.err
 
 
+def test_sets_hold_the_prediction_and_say_what_is_guaranteed(medfs, model, scans, out):
+    done = medfs("predict", model, scans, "--coverage", "0.6", "--json", "--out", out)
+    assert done.code == 0
+    assert "60% of new patients of each class, guaranteed for at least 20%" in done.err
+    answer = json.loads(done.out)
+    assert answer["sets"] == {
+        "method": "jackknife+",
+        "nominal": 0.6,
+        "guaranteed": 0.2,
+        "of": "patients of each class",
+    }
+    rows = table(out.read_text())
+    for row, given in zip(rows, answer["predictions"], strict=True):
+        assert row["set"].split("|") == given["set"]
+        assert 1 <= len(given["set"]) <= 2
+    plain = json.loads(medfs("predict", model, scans, "--json").out)
+    assert plain["sets"] is None
+    assert all(p["set"] is None for p in plain["predictions"])
+
+
+def test_a_coverage_that_few_patients_cannot_support_is_refused(medfs, model, scans):
+    done = medfs("predict", model, scans, "--coverage", "0.99")
+    assert (done.code, done.out) == (2, "")
+    assert "needs 99 patients" in done.err
+    assert "at most 0." in done.err
+    for value in ("0", "1", "90", "-1", "nan"):
+        done = medfs("predict", model, scans, "--coverage", value)
+        assert done.code == 2
+        assert "between 0 and 1" in done.err
+
+
+def test_a_model_without_its_sets_says_so(medfs, model, support, scans, out):
+    import shutil
+
+    shutil.copytree(model, out / "copy")
+    (out / "copy" / "local" / "sets.safetensors").unlink()
+    done = medfs("predict", out / "copy", scans, "--coverage", "0.6")
+    assert (done.code, done.out) == (3, "")
+    assert "where the model was made" in done.err
+    assert medfs("predict", out / "copy", scans).code == 0
+    medfs("adapt", "--support", support, "--out", out / "none", "--sets", "none")
+    done = medfs("predict", out / "none", scans, "--coverage", "0.6")
+    assert done.code == 2
+    assert "made without prediction sets" in done.err
+
+
 def test_adapt_says_which_calibrator_and_why(medfs, support, out):
     done = medfs("adapt", "--support", support, "--out", out, "--calibrator", "vector", "--json")
     used = json.loads(done.out)["components"]
