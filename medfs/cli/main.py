@@ -15,6 +15,7 @@ from medfs.cli.export import export
 from medfs.cli.info import info
 from medfs.cli.meta_train import meta_train
 from medfs.cli.predict import predict
+from medfs.cli.report import report
 from medfs.cli.scans import scans
 from medfs.cli.validate import validate
 from medfs.cli.verify import sign, verify
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
-_ADAPTING = (demo, scans, validate, adapt, predict, evaluate, meta_train)
+_ADAPTING = (demo, scans, validate, adapt, predict, report, evaluate, meta_train)
 _LEAVING = (export, verify, sign, info)
 for command in (*_ADAPTING, *_LEAVING):
     app.command()(command)

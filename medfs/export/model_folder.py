@@ -111,6 +111,15 @@ def read_model(path: Path) -> ModelContent:
     )
 
 
+def model_hashes(path: Path) -> dict[str, str]:
+    """SHA-256 of each file of a model, as its list says; `read_model` holds the files against it.
+
+    Raises:
+        IntegrityError: the list is missing or damaged.
+    """
+    return _sums(path)
+
+
 def _description(content: ModelContent) -> dict[str, Any]:
     classifier = content.calibrated.classifier
     return {

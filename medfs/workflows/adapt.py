@@ -27,6 +27,7 @@ from medfs.workflows.embed import Embedder, Failed, embed_all
 from medfs.workflows.feature_choice import candidates, choose, extractors
 from medfs.workflows.fit import support_set
 from medfs.workflows.guard import describe, signal, warnings_of
+from medfs.workflows.held_out import held_out
 from medfs.workflows.recipes import AUTO
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
@@ -137,6 +138,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         support, fitted.calibrated, performance, shown, warnings, done, failed
     )
     report |= choice.described() | told_of_support
+    report |= held_out(support, fitted, request.seed)
     weights = encoder_weights(choice.encoders)
     content = ModelContent(
         fitted.calibrated, choice.names, weights, preset.to_dict(), remembered, report, guard

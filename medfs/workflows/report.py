@@ -70,15 +70,16 @@ def describe_support(
         "n_warnings": len(warnings),
         "cases": [
             {
-                "case": _ordinal(i),
+                "case": ordinal(i),
                 "class": d.case.label,
                 "notes": list(d.notes),
                 "provenance": dict(d.origin),
+                "digest": d.digest.short,
             }
             for i, d in enumerate(done, 1)
         ],
         "excluded": [
-            {"case": _ordinal(i), "class": f.case.label, "error": type(f.error).__name__}
+            {"case": ordinal(i), "class": f.case.label, "error": type(f.error).__name__}
             for i, f in enumerate(failed, len(done) + 1)
         ],
     }
@@ -91,14 +92,15 @@ def list_cases(done: Sequence[Embedded], failed: Sequence[Failed]) -> str:
     rows.writerow(["ordinal", "case", "patient", "label", "remarks", "excluded"])
     for i, d in enumerate(done, 1):
         rows.writerow(
-            [_ordinal(i), d.case.case_id, d.case.patient_id, d.case.label, "; ".join(d.remarks), ""]
+            [ordinal(i), d.case.case_id, d.case.patient_id, d.case.label, "; ".join(d.remarks), ""]
         )
     for i, f in enumerate(failed, len(done) + 1):
         rows.writerow(
-            [_ordinal(i), f.case.case_id, f.case.patient_id, f.case.label, "", str(f.error)]
+            [ordinal(i), f.case.case_id, f.case.patient_id, f.case.label, "", str(f.error)]
         )
     return text.getvalue()
 
 
-def _ordinal(position: int) -> str:
+def ordinal(position: int) -> str:
+    """What a model calls its case at a position, from 1."""
     return f"case-{position:03d}"

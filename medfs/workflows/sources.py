@@ -26,6 +26,11 @@ class Digest(NamedTuple):
     image: str
     mask: str = ""
 
+    @property
+    def short(self) -> str:
+        """One hash of both, the same wherever the files lie."""
+        return hashlib.sha256("\0".join(self).encode()).hexdigest()
+
 
 class ScanSource(Protocol):
     """One scan with an optional mask."""

@@ -25,6 +25,7 @@ OPTIONS = {
         *("--cohort", "--benchmark", "--task", "--shots", "--queries", "--episodes", "--seed"),
         *("--out", "--mapper", "--features", "--no-masks", "--field"),
     ],
+    "report": ["--support", "--predictions", "--out", "--names", "--deface", "--saliency", "MODEL"],
     "info": ["--devices", "--json"],
 }
 

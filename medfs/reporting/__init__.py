@@ -1,0 +1,1 @@
+"""Plain values → one HTML file that needs nothing else: no script, no font, no other file."""

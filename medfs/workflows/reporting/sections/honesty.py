@@ -1,0 +1,101 @@
+"""Whether probabilities mean what they say, on cases that were held out."""
+
+import numpy as np
+from jaxtyping import Float
+
+from medfs.metrics.calibration import (
+    Reliability,
+    brier,
+    ece,
+    ece_floor,
+    nll,
+    reliability_table,
+)
+from medfs.metrics.intervals import wilson
+from medfs.reporting.values import (
+    Band,
+    Block,
+    Cell,
+    Chart,
+    Charts,
+    Dots,
+    Line,
+    Paragraph,
+    Section,
+    Table,
+)
+from medfs.workflows.reporting.sections.wording import CHOSEN, HELD_OUT, NOTHING_HELD_OUT
+from medfs.workflows.reporting.subject import HeldOut, Subject
+
+_BINS = 10
+_REDRAWS = 1000
+_SEED = 0
+
+
+def honesty(subject: Subject) -> Section:
+    """Reliability diagram with its noise, and scores beside those of saying nothing."""
+    held_out = subject.held_out
+    blocks: tuple[Block, ...] = (Paragraph(NOTHING_HELD_OUT),)
+    if held_out is not None:
+        note = f"{HELD_OUT} {CHOSEN}"
+        blocks = (Paragraph(note), Charts((_diagram(held_out),)), _scores(held_out))
+    return Section("reliability", "Do probabilities mean what they say?", blocks)
+
+
+def _diagram(held_out: HeldOut) -> Chart:
+    p, labels = held_out.probabilities, held_out.labels
+    table = reliability_table(p, labels, _BINS)
+    filled = np.flatnonzero(table.count).tolist()
+    dots = tuple(
+        (float(table.confidence[b]), float(table.accuracy[b]), *_interval(table, b)) for b in filled
+    )
+    words = (
+        f"Cases in {len(filled)} groups by the probability of the class they were given; a dot is "
+        "the share that was given rightly, with its 95% interval. In the grey area lie 95% of "
+        f"the dots of a perfect predictor with as few cases. Expected calibration error "
+        f"{ece(p, labels, _BINS):.3f}; that of a perfect predictor would be "
+        f"{ece_floor(p, _SEED, _REDRAWS, _BINS):.3f} by chance alone."
+    )
+    layers = (
+        Band(_noise(p, table), "floor", "chance alone"),
+        Line(((0.0, 0.0), (1.0, 1.0)), "chance", "perfect"),
+        Dots(dots, "held-out cases"),
+    )
+    low = float(table.edges[filled[0]])
+    names = ("Probability of the class that was given", "Share given rightly")
+    return Chart("Reliability", words, *names, layers, x_range=(low, 1.0))
+
+
+def _interval(table: Reliability, at: int) -> tuple[float, float]:
+    count = int(table.count[at])
+    return wilson(round(float(table.accuracy[at]) * count), count)
+
+
+def _noise(
+    p: Float[np.ndarray, "case way"], table: Reliability
+) -> tuple[tuple[float, float, float], ...]:
+    """Where the accuracy of each bin lies if every label is drawn from its own probabilities."""
+    rng = np.random.default_rng(_SEED)
+    confidence = p.max(axis=1)
+    place = np.clip(np.searchsorted(table.edges, confidence, side="left") - 1, 0, _BINS - 1)
+    drawn = rng.random((_REDRAWS, len(p))) < confidence
+    found = []
+    for b in np.flatnonzero(table.count):
+        low, high = np.quantile(drawn[:, place == b].mean(axis=1), [0.025, 0.975])
+        found.append((float(table.confidence[b]), float(low), float(high)))
+    return tuple(found)
+
+
+def _scores(held_out: HeldOut) -> Table:
+    p, labels = held_out.probabilities, held_out.labels
+    even = np.full_like(p, 1 / p.shape[1])
+    right = float(np.mean(p.argmax(axis=1) == labels))
+    largest = float(np.bincount(labels).max() / len(labels))
+    rows = (
+        ("Cases given the right class", f"{right:.2f}", f"{largest:.2f}", "1 is best"),
+        ("Log loss", f"{nll(p, labels):.3f}", f"{nll(even, labels):.3f}", "0 is best"),
+        ("Brier score", f"{brier(p, labels):.3f}", f"{brier(even, labels):.3f}", "0 is best"),
+    )
+    head = ("Score", "Held-out cases", "Knowing nothing", "")
+    cells = tuple((a, Cell(b, True), Cell(c, True), d) for a, b, c, d in rows)
+    return Table(f"Scores of {len(labels)} held-out cases", head, cells)

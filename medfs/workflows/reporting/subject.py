@@ -1,0 +1,84 @@
+"""Everything a report is about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from medfs.core.features import Features
+from medfs.reporting.values import Slice
+from medfs.workflows.predict import Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class SupportCase:
+    """One case that the model was made from.
+
+    Attributes:
+        ordinal: what the model calls it.
+        title: what the report calls it: the ordinal, with the user's name for it if wanted.
+        label: its class.
+        patient: whose it is; compared, never shown.
+        notes: what was done to the scan; free of names.
+        slices: a plane each.
+        features: one row.
+        held_out: probabilities by a classifier that never saw its patient, or None.
+    """
+
+    ordinal: str
+    title: str
+    label: str
+    patient: str
+    notes: tuple[str, ...]
+    slices: tuple[Slice, ...]
+    features: Features
+    held_out: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Cases that were held out, side by side: probabilities, class and number of each."""
+
+    probabilities: Float[np.ndarray, "case way"]
+    labels: Int[np.ndarray, "case"]
+    at: Int[np.ndarray, "case"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model and its support.
+
+    Attributes:
+        predictor: the model, ready to be applied.
+        report: its report.json.
+        settings: of its model.json.
+        hashes: of its files, by name.
+        cases: in the order of the model.
+        excluded: a row for each case that was left out: what it is called, its class, why.
+    """
+
+    predictor: Predictor
+    report: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    hashes: Mapping[str, str]
+    cases: tuple[SupportCase, ...]
+    excluded: tuple[tuple[str, str, str], ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.predictor.class_names
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """None where no case could be held out."""
+        names = self.class_names
+        known = [(i, c) for i, c in enumerate(self.cases) if c.held_out is not None]
+        if not known:
+            return None
+        return HeldOut(
+            np.array([c.held_out for _, c in known], dtype=np.float64),
+            np.array([names.index(c.label) for _, c in known]),
+            np.array([i for i, _ in known]),
+        )
