@@ -9,12 +9,13 @@ from medfs.cli import options as opt
 from medfs.cli.console import SOME_FAILED, counter, data, say, warn
 
 if TYPE_CHECKING:
-    from medfs.workflows.sets import AskedSets
+    from medfs.workflows.predict import Predictor
 
 
-def _say_sets(sets: "AskedSets | None") -> None:
-    if sets is not None:
-        say(sets.in_words())
+def _say_columns(predictor: "Predictor") -> None:
+    for column in (predictor.decision, predictor.sets):
+        if column is not None:
+            say(column.in_words())
 
 
 def predict(
@@ -59,6 +60,7 @@ def predict(
     """Give every scan the probability of each class, or say why it gets none."""
     from medfs.storage.files import check_new, to_json, write_text
     from medfs.workflows import predict as workflow
+    from medfs.workflows.answers import to_csv, to_dict
 
     if out is not None and not (force and out.is_file()):
         check_new(out)
@@ -70,18 +72,15 @@ def predict(
         for prediction in workflow.predict(predictor, scans, asked):
             predictions.append(prediction)
             progress(1)
-    text = workflow.to_csv(predictor.class_names, predictions, predictor.sets is not None)
+    text = to_csv(predictor, predictions)
     if out is not None:
         write_text(out, text)
         say(f"{len(predictions)} rows written to {out}")
     if json:
-        answer = workflow.to_dict(
-            predictor.class_names, predictions, predictor.prevalence, predictor.sets
-        )
-        data(to_json(answer))
+        data(to_json(to_dict(predictor, predictions)))
     elif out is None:
         data(text)
-    _say_sets(predictor.sets)
+    _say_columns(predictor)
     failed = [p for p in predictions if p.failed]
     warn([p.note for p in failed])
     unlike = sum(p.familiar is False for p in predictions)

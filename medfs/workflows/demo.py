@@ -12,8 +12,9 @@ from medfs.scans.write_seg import write_segmentation
 from medfs.storage.files import check_new, new_folder, to_json, write_text
 from medfs.synthesis.cohorts import SimulatedCase, simulate_cohort
 from medfs.workflows.adapt import AdaptRequest, AdaptResult, adapt
+from medfs.workflows.answers import to_csv
 from medfs.workflows.evaluate import EvaluateRequest, evaluate
-from medfs.workflows.predict import Prediction, load_predictor, predict, to_csv
+from medfs.workflows.predict import Prediction, load_predictor, predict
 from medfs.workflows.recipes import AUTO
 
 _PER_CLASS, _SUPPORT_PER_CLASS = 24, 10
@@ -47,7 +48,7 @@ def demo(out: Path, seed: int = 0, progress: Callable[[str], None] = lambda _: N
         progress("predicting the other scans")
         predictor = load_predictor(folder / "model", use_cache=False)
         predictions = tuple(predict(predictor, folder / "scans.csv"))
-        write_text(folder / "predictions.csv", to_csv(predictor.class_names, predictions))
+        write_text(folder / "predictions.csv", to_csv(predictor, predictions))
         progress("evaluating with 1, 5 and 10 labelled cases of each class")
         results = evaluate(
             EvaluateRequest(

@@ -1,11 +1,8 @@
 """A model folder and scans → one row per scan: probabilities, or why there are none."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -20,6 +17,7 @@ from medfs.scans.options import ReadOptions, parse_options
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import ASKED_NOTHING, Asked
 from medfs.workflows.components import build_encoders, choose_device
+from medfs.workflows.decision import Decision, read_decision
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
 from medfs.workflows.prevalence import as_tensor, in_words, parse_prevalence
 from medfs.workflows.sets import AskedSets, ask_sets
@@ -39,6 +37,8 @@ class Prediction:
         familiar: whether it is like the support; None where it failed.
         classes: the set that holds the true class at the level that was asked for; None if none
             was, or without probabilities.
+        decision: what the model's operating point says; None where it has none, or without
+            probabilities.
     """
 
     case: Case
@@ -46,6 +46,7 @@ class Prediction:
     note: str
     familiar: bool | None
     classes: tuple[str, ...] | None = None
+    decision: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -74,6 +75,7 @@ class Predictor:
     keep_unfamiliar: bool = False
     prevalence: Mapping[str, float] | None = None
     sets: AskedSets | None = None
+    decision: Decision | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ class Predictor:
             note,
             verdict.familiar,
             self._classes(result.features, top),
+            None if self.decision is None else self.decision.of(result.features),
         )
 
     def _classes(self, features: Features, top: int) -> tuple[str, ...] | None:
@@ -168,6 +171,7 @@ def load_predictor(
         _asked(content, model),
         keep_unfamiliar,
         sets=ask_sets(content, model, coverage),
+        decision=read_decision(content, model),
     )
 
 
@@ -189,59 +193,6 @@ def predict(
     asked = asked.or_else(predictor.asked)
     cohort = asked.cohort(scans, labelled=False)
     return predictor([_source(c, predictor.use_masks, asked.reading) for c in cohort.cases])
-
-
-def to_csv(
-    class_names: Sequence[str], predictions: Iterable[Prediction], sets: bool = False
-) -> str:
-    """`case,prediction,p_<class>…,familiar,note`, a row per scan; empty where nothing is said.
-
-    With `sets` a column of that kind before `familiar`: classes joined by `|`.
-    """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(
-        [
-            *("case", "prediction", *(f"p_{name}" for name in class_names)),
-            *(["set"] if sets else []),
-            *("familiar", "note"),
-        ]
-    )
-    for p in predictions:
-        shown = ["" for _ in class_names] if p.probabilities is None else map(repr, p.probabilities)
-        familiar = {None: "", True: "yes", False: "no"}[p.familiar]
-        held = ["|".join(p.classes or ())] if sets else []
-        rows.writerow([p.case.case_id, p.best(class_names) or "", *shown, *held, familiar, p.note])
-    return text.getvalue()
-
-
-def to_dict(
-    class_names: Sequence[str],
-    predictions: Sequence[Prediction],
-    prevalence: Mapping[str, float] | None = None,
-    sets: AskedSets | None = None,
-) -> dict[str, Any]:
-    """The same for `--json`; `prevalence` and `sets` are null where they were not asked for."""
-    rows = [
-        {
-            "case": p.case.case_id,
-            "prediction": p.best(class_names),
-            "probabilities": dict(zip(class_names, p.probabilities, strict=True))
-            if p.probabilities
-            else None,
-            "set": None if p.classes is None else list(p.classes),
-            "familiar": p.familiar,
-            "note": p.note,
-        }
-        for p in predictions
-    ]
-    return {
-        "schema_version": 1,
-        "classes": list(class_names),
-        "prevalence": None if prevalence is None else dict(prevalence),
-        "sets": None if sets is None else sets.described(),
-        "predictions": rows,
-    }
 
 
 @dataclass(frozen=True)

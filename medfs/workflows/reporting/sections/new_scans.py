@@ -8,7 +8,11 @@ from medfs.workflows.reporting.sections.wording import percent, plural
 from medfs.workflows.reporting.subject import Subject
 
 # Further columns that predict may write, and their heads here. Others are not shown.
-_EXTRA = {"set": "Cannot be ruled out", "familiar": "Like the support"}
+_EXTRA = {
+    "decision": "Decision",
+    "set": "Cannot be ruled out",
+    "familiar": "Like the support",
+}
 
 
 def new_scans(subject: Subject, rows: Sequence[Row], names: bool) -> Section:
