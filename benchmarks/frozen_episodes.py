@@ -39,8 +39,8 @@ NOTES = (
     "AUROC, NLL and their differences: mean over episodes; intervals: 95 % by bootstrap over "
     "patients, given the support sets. ECE: top label, ten bins, pooled over episodes; in "
     "parentheses its floor, what perfect calibration would show. Differences: plain "
-    f"{DEFAULT} with a fitted temperature minus the method of the row. “Earlier”: 34 features, "
-    "logistic regression, measured earlier on the same episodes."
+    f"{DEFAULT}, calibrated as `medfs adapt` does, minus the method of the row. “Earlier”: 34 "
+    "features, logistic regression, measured earlier on the same episodes."
 )
 NO_PATIENTS = "{}: no patient ids exist, so that every case counts as a patient of its own."
 

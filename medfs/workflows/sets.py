@@ -101,6 +101,18 @@ def ask_sets(content: ModelContent, model: Path, level: float | None) -> AskedSe
     return AskedSets(sets, level)
 
 
+def stored_sets(content: ModelContent, model: Path) -> PredictionSets | None:
+    """What the sets of a model are made from; None where it was made, or copied, without.
+
+    Raises:
+        IntegrityError: their file is not the one that was written with the model.
+    """
+    digest = content.settings.get("sets")
+    if digest is None or not (model / "local" / SETS_FILE).is_file():
+        return None
+    return read_sets(model, str(digest), content.calibrated.classifier.theta)
+
+
 def refuse_too_much(sets: PredictionSets, class_names: Sequence[str], level: float) -> None:
     """UsageError for a level at which some class could never be left out."""
     if level <= sets.highest + 1e-9:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from medfs.core.guards import Beyond, ScanGuard, Verdict
+from medfs.core.measured import MEASURES
 from medfs.preprocess.measure import FLOOR
 from medfs.preprocess.presets import Preset
 from medfs.workflows.embed import Embedded
@@ -37,6 +38,30 @@ def reasons(verdict: Verdict, preset: Preset) -> str:
             "scans of the same kind do at most"
         )
     return f"{_UNLIKE}: {'; '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True)
+class UsualRange:
+    """Where a measure of the support lies, and from where on a scan is refused, as text."""
+
+    what: str
+    usual: str
+    allowed: str
+    unit: str
+
+
+def usual_ranges(guard: ScanGuard, preset: Preset) -> tuple[UsualRange, ...]:
+    """One per measure, in their order."""
+    r = guard.ranges
+    found = []
+    for i, measure in enumerate(MEASURES):
+        wording = _wording(measure, preset)
+        usual, allowed = (
+            f"{_plain(wording.number(float(low[i])))} to {_plain(wording.number(float(high[i])))}"
+            for low, high in ((r.usual_low, r.usual_high), (r.low, r.high))
+        )
+        found.append(UsualRange(wording.what.removesuffix(":"), usual, allowed, wording.unit))
+    return tuple(found)
 
 
 def warn_of_guard(

@@ -62,6 +62,12 @@ def write_case(folder: Path, name: str, case: SimulatedCase, *, mask: bool = Tru
 
 
 @pytest.fixture(scope="session")
+def put_case() -> Callable[..., Path]:
+    """`write_case`, for tests with cohorts of their own."""
+    return write_case
+
+
+@pytest.fixture(scope="session")
 def simulated() -> list[SimulatedCase]:
     """Smooth and spiculated in turn; every case is a patient of its own."""
     return list(islice(simulate_cohort(PER_CLASS + HELD_OUT, 0), 2 * PER_CLASS + HELD_OUT))

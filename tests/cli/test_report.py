@@ -239,3 +239,60 @@ def test_an_existing_file_is_kept(medfs, model, support, out):
     done = medfs("report", model, "--support", support, "--out", out)
     assert done.code == 1
     assert out.read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory, simulated, put_case):
+    """Three classes, two patients each, with a threshold for one of them."""
+    from medfs.workflows.adapt import AdaptRequest, adapt
+    from medfs.workflows.support_verdict import AskedPoint
+
+    root = tmp_path_factory.mktemp("three")
+    for i, case in enumerate(simulated[:6]):
+        put_case(root / "cases" / f"kind-{i % 3}", f"case-{i}", case)
+    adapt(AdaptRequest(root / "cases", root / "model", point=AskedPoint("kind-1", 0.6)))
+    make_report(ReportRequest(root / "model", root / "cases", root / "report.html", saliency=0))
+    return (root / "report.html").read_text("utf-8")
+
+
+def test_every_one_of_three_classes_has_its_curves(three):
+    html5lib.HTMLParser(strict=True).parse(three)
+    for name in ("kind-0", "kind-1", "kind-2"):
+        for curve in ("ROC curve", "Precision and recall", "Decision curve"):
+            assert f"{curve} of {name}" in three
+    found = rows_of(three, "Left-out cases to which their own class was the most probable one")
+    assert len(found) == 3
+    assert "chosen to find 60% of new patients with it" in " ".join(three.split())
+
+
+def test_what_one_case_of_each_class_cannot_tell_is_said(tmp_path, simulated, put_case):
+    from medfs.workflows.adapt import AdaptRequest, adapt
+
+    for case in simulated[:2]:
+        put_case(tmp_path / "cases" / case.label, f"case-{case.label}", case)
+    adapt(AdaptRequest(tmp_path / "cases", tmp_path / "model"))
+    out = tmp_path / "report.html"
+    make_report(ReportRequest(tmp_path / "model", tmp_path / "cases", out, saliency=0))
+    text = " ".join(out.read_text("utf-8").split())
+    assert text.count("Not available: a class has a single patient") == 4
+    for said in ("No learning curve", "No threshold was asked for", "No sets of classes"):
+        assert said in text
+    assert "ROC curve of" not in text
+
+
+def test_levels_that_cannot_be_asked_are_shown_as_such(written):
+    rows = rows_of(
+        written,
+        "Sets that hold the true class "
+        "(jackknife+, 4 patients of the smallest class were held out)",
+    )
+    told = {row[1].strip(): row for row in rows}
+    assert "yes" in " ".join(told["80%"])
+    assert "no" in " ".join(told["90%"])
+
+
+def test_a_model_without_its_local_folder_still_has_a_report(medfs, model, support, tmp_path):
+    shutil.rmtree(model / "local")
+    out = tmp_path / "report.html"
+    assert medfs("report", model, "--support", support, "--out", out, "--saliency", 0).code == 0
+    assert "No sets of classes can be given" in out.read_text("utf-8")

@@ -17,16 +17,20 @@ from medfs.workflows.reporting.predictions import Row, read_predictions
 from medfs.workflows.reporting.reading import Seen, read_all
 from medfs.workflows.reporting.sections.case_table import case_table
 from medfs.workflows.reporting.sections.cohort import cohort, montage
+from medfs.workflows.reporting.sections.growth import growth
 from medfs.workflows.reporting.sections.honesty import honesty
+from medfs.workflows.reporting.sections.limits import limits
 from medfs.workflows.reporting.sections.new_scans import new_scans
 from medfs.workflows.reporting.sections.provenance import provenance
 from medfs.workflows.reporting.sections.ranking import ranking
 from medfs.workflows.reporting.sections.saliency import choose_cases, saliency
 from medfs.workflows.reporting.sections.verdict import verdict
 from medfs.workflows.reporting.sections.wording import plural
+from medfs.workflows.reporting.sections.worth import worth
 from medfs.workflows.reporting.slices import Look
 from medfs.workflows.reporting.subject import Subject, SupportCase
 from medfs.workflows.reporting.support import Matched, match
+from medfs.workflows.sets import stored_sets
 
 NOTICE = "For research use only. Not a medical device: not for diagnosis or treatment."
 _WHY = {
@@ -87,6 +91,7 @@ def make_report(request: ReportRequest, progress: Callable[[int], None] = lambda
             for m, s in zip(matched, seen, strict=True)
         ),
         _excluded(content.report, local, request.names),
+        stored_sets(content, request.model),
     )
     chosen = choose_cases(subject, request.saliency)
     maps = saliency(subject, chosen, lambda at: matched[at].source, look, progress)
@@ -94,7 +99,10 @@ def make_report(request: ReportRequest, progress: Callable[[int], None] = lambda
         verdict(subject),
         cohort(subject),
         ranking(subject),
+        growth(subject),
         honesty(subject),
+        worth(subject),
+        limits(subject),
         case_table(subject),
         maps,
         *(() if rows is None else (new_scans(subject, rows, request.names),)),

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from medfs.core.features import Features
+from medfs.core.prediction_sets import PredictionSets
 from medfs.reporting.values import Slice
 from medfs.workflows.predict import Predictor
 
@@ -57,6 +58,7 @@ class Subject:
         hashes: of its files, by name.
         cases: in the order of the model.
         excluded: a row for each case that was left out: what it is called, its class, why.
+        sets: from which prediction sets are made; None where the model has none here.
     """
 
     predictor: Predictor
@@ -65,6 +67,15 @@ class Subject:
     hashes: Mapping[str, str]
     cases: tuple[SupportCase, ...]
     excluded: tuple[tuple[str, str, str], ...]
+    sets: PredictionSets | None
+
+    @property
+    def watched(self) -> tuple[int, ...]:
+        """Classes that charts are drawn of, each against the others; one of two says it all."""
+        if len(self.class_names) > 2:
+            return tuple(range(len(self.class_names)))
+        point = self.report.get("operating_point")
+        return (1 if point is None else self.class_names.index(point["positive"]),)
 
     @property
     def class_names(self) -> tuple[str, ...]:

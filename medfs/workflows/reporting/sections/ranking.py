@@ -1,29 +1,30 @@
 """How well held-out probabilities separate the classes."""
 
-import numpy as np
-from jaxtyping import Bool, Float
-
+from medfs.metrics.curves import precision_recall_curve, roc_curve
 from medfs.metrics.discrimination import auroc
-from medfs.reporting.values import Block, Chart, Charts, Line, Paragraph, Section
+from medfs.reporting.values import Band, Block, Chart, Charts, Line, Paragraph, Section
 from medfs.workflows.reporting.sections.wording import HELD_OUT, NOTHING_HELD_OUT
 from medfs.workflows.reporting.subject import HeldOut, Subject
 
+_INTERVAL = "95% interval of every point"
+
 
 def ranking(subject: Subject) -> Section:
-    """An ROC curve for each class against the others; one is enough for two classes."""
+    """ROC and precision-recall curve of each class; those of one are enough for two classes."""
     held_out = subject.held_out
     blocks: tuple[Block, ...] = (Paragraph(NOTHING_HELD_OUT),)
     if held_out is not None:
-        n_way = len(subject.class_names)
-        positive = range(n_way) if n_way > 2 else (1,)
-        charts = tuple(_roc(held_out, k, subject.class_names[k]) for k in positive)
-        blocks = (Paragraph(HELD_OUT), Charts(charts))
+        made = (_roc, _precision_recall)
+        charts = (
+            make(held_out, k, subject.class_names[k]) for k in subject.watched for make in made
+        )
+        blocks = (Paragraph(HELD_OUT), Charts(tuple(charts)))
     return Section("ranking", "Does it tell the classes apart?", blocks)
 
 
 def _roc(held_out: HeldOut, label: int, name: str) -> Chart:
     scores, positive = held_out.probabilities[:, label], held_out.labels == label
-    points = _rates(scores, positive)
+    curve = roc_curve(scores, positive)
     area = auroc(scores, positive)
     words = (
         f"Of {int(positive.sum())} cases of {name} the share found, against the share of "
@@ -31,21 +32,34 @@ def _roc(held_out: HeldOut, label: int, name: str) -> Chart:
         "guessing has 0.50. Scores of different rounds are compared here, so the area may differ "
         "a little from the one at the top."
     )
+    alarms, found = curve.false_alarms.tolist(), curve.sensitivity.tolist()
+    # Several thresholds with the same false alarms: the curve goes up to the last of them.
+    limits = dict(zip(alarms, curve.sensitivity_limits.tolist(), strict=True))
     layers = (
+        Band(tuple((x, low, high) for x, (low, high) in limits.items()), name=_INTERVAL),
         Line(((0.0, 0.0), (1.0, 1.0)), "chance", "guessing"),
-        Line(points, "curve", "held-out cases"),
+        Line(tuple(zip(alarms, found, strict=True)), "curve", "held-out cases", steps=True),
     )
     axes = ("Others taken for it (1 − specificity)", "Found (sensitivity)")
     return Chart(f"ROC curve of {name}", words, *axes, layers)
 
 
-def _rates(
-    scores: Float[np.ndarray, "case"], positive: Bool[np.ndarray, "case"]
-) -> tuple[tuple[float, float], ...]:
-    """(1 − specificity, sensitivity) at every threshold, from none to all; ties move together."""
-    thresholds = np.unique(scores)[::-1]
-    found = [
-        (float(np.mean(scores[~positive] >= t)), float(np.mean(scores[positive] >= t)))
-        for t in thresholds
-    ]
-    return ((0.0, 0.0), *found)
+def _precision_recall(held_out: HeldOut, label: int, name: str) -> Chart:
+    scores, positive = held_out.probabilities[:, label], held_out.labels == label
+    curve = precision_recall_curve(scores, positive)
+    share = float(positive.mean())
+    words = (
+        f"Of the cases taken for {name} the share that is {name}, against the share of {name} "
+        f"that is found, at every threshold. Among these cases {share:.0%} are {name}, which is "
+        "what guessing reaches; where it is rarer the curve lies lower."
+    )
+    found, right = curve.recall.tolist(), curve.precision.tolist()
+    limits = curve.precision_limits.tolist()
+    band = tuple((x, low, high) for x, (low, high) in zip(found, limits, strict=True))
+    layers = (
+        Band(band, name=_INTERVAL),
+        Line(((0.0, share), (1.0, share)), "chance", "guessing"),
+        Line(tuple(zip(found, right, strict=True)), "curve", "held-out cases"),
+    )
+    axes = ("Found (recall)", "Right among those taken for it (precision)")
+    return Chart(f"Precision and recall of {name}", words, *axes, layers)
