@@ -112,7 +112,7 @@ def _in_process(support: Path, scans: Path, out: Path) -> dict[str, float]:
     adapted = time.perf_counter()
     done = list(predict(load_predictor(out, use_cache=False), scans))
     predicted = time.perf_counter()
-    if not all(p.probabilities for p in done):
+    if any(p.failed for p in done):
         raise SystemExit("a scan could not be predicted")
     return {
         "imports": imported - started,

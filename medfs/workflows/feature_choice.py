@@ -202,7 +202,7 @@ def _row(choice: Choice) -> dict[str, Any]:
 def _in_words(asked: Sequence[Candidate], told: Sequence[float], best: int) -> str:
     seen = ", ".join(f"{_name(c)} {value:.1f}" for c, value in zip(asked, told, strict=True))
     needed = f"a rival needs {margin(len(asked) - 1):.1f} more than {_name(asked[0])}"
-    return f"{_name(asked[best])}: log-likelihood of left-out cases {seen}; {needed}"
+    return f"{_name(asked[best])}, by the log-likelihood of left-out cases ({seen}; {needed})"
 
 
 def _name(candidate: Candidate) -> str:

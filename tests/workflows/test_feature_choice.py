@@ -85,7 +85,7 @@ def test_what_tells_the_classes_apart_is_chosen():
     told = [row["log_likelihood"] for row in choice.table]
     assert told[1] > told[0] + margin(2)
     assert choice.fitted.log_likelihood == told[1]
-    assert choice.reason.startswith("rival: ")
+    assert choice.reason.startswith("rival, by")
     assert f"{told[0]:.1f}" in choice.reason
     assert json.loads(json.dumps(choice.described()))["feature_choice"]["candidates"]
 
@@ -186,7 +186,9 @@ def test_adapt_keeps_the_features_that_were_chosen_and_no_others(places, tmp_pat
     request = AdaptRequest(places / "cases.csv", tmp_path / "model", preset="mr")
     report = adapt(request).report
     assert report["components"]["features"] == ["layout-1"]
-    assert in_words(report).startswith("features: layout: log-likelihood of left-out cases radio")
+    assert in_words(report).startswith(
+        "features: layout, by the log-likelihood of left-out cases (radiomics "
+    )
     rows = report["feature_choice"]["candidates"]
     assert [row["mapper"] for row in rows][1:] == [PLAIN, PLAIN]
     predictor = load_predictor(tmp_path / "model")

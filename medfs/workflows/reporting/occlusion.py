@@ -16,7 +16,7 @@ from medfs.core.patches import Patch
 from medfs.workflows.predict import Predictor
 from medfs.workflows.reporting.reading import features_of
 
-_MOST_CUBES = 20
+_MOST_CUBES = 27
 # Of the length of the region, looked at beyond it on every side.
 _AROUND = 0.25
 # Smaller changes of a probability than this are shown as faint as they are.

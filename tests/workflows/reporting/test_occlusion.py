@@ -51,8 +51,8 @@ def test_only_the_cube_that_is_looked_at_matters():
     assert tuple(size) == (round(found.edge_mm),) * 3
     assert found.weight.max() == 1
     assert encoder.calls == found.cubes + 1
-    # Two along each axis; three would be 27, more than are covered.
-    assert found.cubes == 8
+    # Three along each axis; four would be 64, more than are covered.
+    assert found.cubes == 27
 
 
 def test_for_the_other_class_it_is_the_other_way_round():
