@@ -199,7 +199,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--benchmark", type=Path, required=True, help="folder of frozen episodes")
-    parser.add_argument("--task", nargs="+", help="all by default")
+    parser.add_argument("--task", nargs="+", default=[], help="all by default")
     parser.add_argument("--shots", nargs="+", type=int, default=[10, 20])
     parser.add_argument("--levels", nargs="+", type=float, default=[0.8, 0.9])
     parser.add_argument("--mapper", default="ridge")

@@ -27,11 +27,23 @@ def _text(facts: dict[str, Any]) -> str:
     blocks = [f"medfs {facts['medfs']}, Python {facts['python']}, {packages}"]
     kinds = ("readers", "presets", "backbones", "mappers", "calibrators", "exporters")
     for kind in kinds:
-        rows = [(f"  {e['name']}", e["summary"]) for e in facts[kind]]
+        rows = [(f"  {e['name']}", _summary(e)) for e in facts[kind]]
         blocks.append(f"{kind}\n{table(rows)}")
     shipped = [(f"  {w['name']}", f"sha256 {w['sha256'][:16]}…") for w in facts["shipped"]]
     blocks.append(f"weights that come with medfs\n{table(shipped)}")
+    if facts["shadowed"]:
+        rows = [(f"  {e['name']}", f"{e['kind']} of {_origin(e)}") for e in facts["shadowed"]]
+        blocks.append(f"out of reach, since the name is taken\n{table(rows)}")
     if "devices" in facts:
         rows = [(f"  {d['name']}", str(d.get("model", ""))) for d in facts["devices"]]
         blocks.append(f"devices\n{table(rows)}")
     return "\n\n".join(blocks)
+
+
+def _summary(entry: dict[str, str]) -> str:
+    """What it is, or whose it is."""
+    return entry["summary"] or f"from {_origin(entry)}"
+
+
+def _origin(entry: dict[str, str]) -> str:
+    return f"{entry['provider']} {entry['version']}".strip()

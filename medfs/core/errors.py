@@ -101,3 +101,9 @@ class MissingExtraError(UserError):
     """An optional dependency is not installed."""
 
     exit_code = 1
+
+
+class PluginError(UserError):
+    """A package that extends medfs is broken."""
+
+    exit_code = 1

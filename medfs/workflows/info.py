@@ -30,14 +30,24 @@ def describe(devices: bool = False) -> dict[str, Any]:
         "shipped": [_shipped(name) for name in shipped_names()],
         "calibrators": _entries(CALIBRATORS),
         "exporters": _entries(EXPORTERS),
+        "shadowed": _shadowed(),
     }
     return {**facts, "devices": _devices()} if devices else facts
 
 
 def _entries(registry: Registry) -> list[dict[str, str]]:
     return [
-        {"name": e.name, "summary": e.summary, "provider": e.provider}
+        {"name": e.name, "summary": e.summary, "provider": e.provider, "version": e.version}
         for e in registry.entries().values()
+    ]
+
+
+def _shadowed() -> list[dict[str, str]]:
+    """What other packages bring under a name that is taken."""
+    return [
+        {"kind": r.kind, "name": e.name, "provider": e.provider, "version": e.version}
+        for r in (BACKBONES, MAPPERS)
+        for e in r.shadowed()
     ]
 
 

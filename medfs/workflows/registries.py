@@ -4,7 +4,7 @@ from medfs.core.registry import Registry
 
 READERS = Registry(
     "reader",
-    "medfs.readers",
+    None,
     {
         "dicom": ("medfs.scans.dicom:read_series", "folder holding one DICOM series"),
         "nifti": ("medfs.scans.nifti:read_nifti", "NIfTI-1 and -2, .nii and .nii.gz"),
@@ -54,7 +54,7 @@ MAPPERS = Registry(
 
 CALIBRATORS = Registry(
     "calibrator",
-    "medfs.calibrators",
+    None,
     {
         "none": ("medfs.calibration.temperature:fit_none", "logits as they are"),
         "prior": ("medfs.calibration.temperature:fit_prior", "the mapper's own temperature"),
@@ -66,7 +66,7 @@ CALIBRATORS = Registry(
 
 EXPORTERS = Registry(
     "exporter",
-    "medfs.exporters",
+    None,
     {
         "model": ("medfs.export.model_folder:write_model", "medfs model folder"),
         "bundle": ("medfs.workflows.bundle:write_bundle", "MONAI bundle, audited"),
