@@ -1,0 +1,1 @@
+"""Merlin's image encoder as a backbone of medfs."""
