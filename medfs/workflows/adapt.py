@@ -13,6 +13,7 @@ from medfs.calibration.guard import foreign_cases, learn_guard
 from medfs.calibration.performance import leave_pair_out_auroc
 from medfs.core.threads import single_thread
 from medfs.export.model_folder import ModelContent, write_model
+from medfs.preprocess.presets import Preset
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
@@ -51,7 +52,7 @@ class AdaptRequest:
     unlabelled: Path | None = None
     mapper: str = AUTO
     features: tuple[str, ...] = (AUTO,)
-    preset: str = "auto"
+    preset: str | Preset = "auto"
     calibrator: str = AUTO_CALIBRATOR
     sets: str = CROSS
     seed: int = 0

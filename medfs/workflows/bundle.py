@@ -18,7 +18,8 @@ from medfs.export.graph import PatchClassifier
 from medfs.export.model_folder import read_model
 from medfs.storage.files import check_new, new_folder, sha256, to_json, write_text
 from medfs.workflows.adapt import AdaptRequest, adapt
-from medfs.workflows.predict import Predictor, load_predictor
+from medfs.workflows.predict import Predictor, load_predictor, weights_by_encoder
+from medfs.workflows.recipes import spec_of
 
 _MODEL_FILES = ("model.json", "report.json", "weights.safetensors", "SHA256SUMS")
 _PACKAGES = ("monai", "torch", "numpy", "nibabel", "pydicom", "pytorch-ignite")
@@ -172,14 +173,20 @@ class Readapt:
     model: str
 
     def run(self) -> None:
-        """Write the new model folder."""
+        """Write the new model folder.
+
+        Raises:
+            UserError: the support cannot be used, or the mapper is not at hand.
+        """
         content = read_model(Path(self.model))
         predictor = load_predictor(Path(self.model), "cpu", use_cache=False)
         request = AdaptRequest(Path(self.support), Path(self.out), features=content.encoders)
         adapt(
             replace(
                 request,
-                preset=predictor.embedder.preset.name,
+                mapper=spec_of(str(content.settings.get("mapper"))),
+                preset=predictor.embedder.preset,
+                weights=weights_by_encoder(content),
                 use_masks=predictor.use_masks,
                 asked=predictor.asked,
                 seed=int(content.settings.get("seed", 0)),

@@ -146,14 +146,16 @@ def _refuse_other_use(trained: MapperFile, encoders: Sequence[Encoder]) -> None:
         )
 
 
-def choose_preset(name: str, sources: Sequence[ScanSource]) -> tuple[Preset, str]:
-    """The named preset, or for `auto` the one that the scans ask for; and why.
+def choose_preset(asked: str | Preset, sources: Sequence[ScanSource]) -> tuple[Preset, str]:
+    """The one that was given or named, or for `auto` that which the scans ask for; and why.
 
     Raises:
         CohortError: `auto`, and the scans are of several kinds or none can be read.
     """
-    if name != "auto":
-        return load_preset(name), "named by the user"
+    if isinstance(asked, Preset):
+        return asked, "given"
+    if asked != "auto":
+        return load_preset(asked), "named by the user"
     step = max(1, len(sources) // _SCANS_FOR_PRESET)
     suggestions, error = {}, None
     for source in sources[::step]:

@@ -150,7 +150,7 @@ def load_predictor(
     """
     content = read_model(model)
     chosen = choose_device(device)
-    encoders = build_encoders(content.encoders, _weights_by_encoder(content), chosen)
+    encoders = build_encoders(content.encoders, weights_by_encoder(content), chosen)
     built = tuple(e.identity for e in encoders)
     needed = content.calibrated.classifier.encoders
     if built != needed:
@@ -228,7 +228,8 @@ def _source(case: Case, use_masks: bool, reading: ReadOptions) -> ScanSource:
     return FileSource(case, use_masks, reading)
 
 
-def _weights_by_encoder(content: ModelContent) -> dict[str, dict[str, Tensor]]:
+def weights_by_encoder(content: ModelContent) -> dict[str, dict[str, Tensor]]:
+    """The weights that a model keeps, by the name of the encoder that is built from them."""
     grouped: dict[str, dict[str, Tensor]] = {}
     for key, tensor in content.encoder_weights.items():
         name, _, parameter = key.partition(".")

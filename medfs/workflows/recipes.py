@@ -20,6 +20,7 @@ from medfs.workflows.components import (
     mapper_familiarity,
     mapper_identity,
 )
+from medfs.workflows.registries import MAPPERS
 
 # The mapper that comes with medfs, and the rule that needs no meta-training.
 SHIPPED, PLAIN = "medfs-base", "ridge"
@@ -95,6 +96,23 @@ def recipe(spec: str, encoders: Sequence[Encoder]) -> Recipe:
     reason = "comes with medfs" if spec == AUTO else "named by the user"
     known = familiarity_in(trained.tensors)
     return Recipe(SHIPPED, shipped_identity(trained), mapper, reason, plain, known)
+
+
+def spec_of(identity: str) -> str:
+    """What to name so that a mapper with this identity adapts again.
+
+    Raises:
+        UsageError: it is not at hand: its φ is a file of the user's, or made from scans of a site.
+    """
+    if identity == shipped_identity(shipped_mapper()):
+        return SHIPPED
+    if identity in MAPPERS.entries():
+        return identity
+    raise UsageError(
+        f"the mapper {identity} is not at hand",
+        why="It was trained by a user, made from unlabelled scans, or comes with another medfs",
+        todo="Run medfs adapt with the --mapper or --unlabelled that made the model",
+    )
 
 
 def shipped_identity(trained: MapperFile) -> str:

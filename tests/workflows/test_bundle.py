@@ -1,10 +1,11 @@
-"""Bundles pass MONAI's own tools and our audit, and give the probabilities of `medfs predict`."""
+"""Bundles of three kinds of models pass MONAI's tools and our audit, and give what predict does."""
 
 import csv
 import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from monai import bundle as monai_bundle
+from monai.networks.nets import resnet10
 from monai.utils import optional_import
 
 from medfs.core.errors import OutputError, UsageError
@@ -28,22 +30,70 @@ NAME = "Nodules_classification"
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def write_cases(folder, count, *, labelled):
+@dataclass(frozen=True)
+class Kind:
+    """What a model is made of."""
+
+    features: str
+    masks: bool = True
+    preset: str = "auto"
+    mapper: str = "auto"
+
+
+KINDS = {
+    "regions": Kind("radiomics"),
+    "no-masks": Kind("layout", masks=False, mapper="prototype"),
+    "backbone": Kind("resnet10", preset="wide.yaml"),
+}
+WIDE = """
+summary: a field of another size
+kinds: [ct]
+spacing_mm: [1.5, 1.5, 3.0]
+shape: [40, 36, 32]
+margin_mm: 5.0
+intensity: {kind: window, low: -1000.0, high: 1000.0}
+region: learned
+"""
+
+
+def write_cases(folder, count, *, labelled, masks):
     for i, case in enumerate(islice(simulate_cohort(5, 0), 10)):
         if (i < count) is labelled:
             place = folder / case.label if labelled else folder
             place.mkdir(parents=True, exist_ok=True)
             write_nifti(place / f"MUELLER{i}.nii.gz", case.voxels, case.affine, "int16")
-            write_nifti(place / f"MUELLER{i}_mask.nii.gz", case.mask, case.affine, "uint8")
+            if masks:
+                write_nifti(place / f"MUELLER{i}_mask.nii.gz", case.mask, case.affine, "uint8")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def weights_of(features):
+    """Of a network that nobody trained: what a bundle does with them is the same."""
+    if features != "resnet10":
+        return {}
+    torch.manual_seed(0)
+    network = resnet10(spatial_dims=3, n_input_channels=1, feed_forward=False, shortcut_type="B")
+    return {features: network.state_dict()}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+def made(request, tmp_path_factory):
     """A folder with support, scans, model, and a bundle with its zip."""
-    root = tmp_path_factory.mktemp("SCHMIDT")
-    write_cases(root / "cases", 6, labelled=True)
-    write_cases(root / "scans", 6, labelled=False)
-    adapt(AdaptRequest(root / "cases", root / "model", features=("radiomics",), use_cache=False))
+    kind, root = request.param, tmp_path_factory.mktemp("SCHMIDT")
+    write_cases(root / "cases", 6, labelled=True, masks=kind.masks)
+    write_cases(root / "scans", 6, labelled=False, masks=kind.masks)
+    (root / "wide.yaml").write_text(WIDE)
+    preset = kind.preset if kind.preset == "auto" else str(root / kind.preset)
+    adapt(
+        AdaptRequest(
+            root / "cases",
+            root / "model",
+            features=(kind.features,),
+            weights=weights_of(kind.features),
+            mapper=kind.mapper,
+            preset=preset,
+            use_cache=False,
+        )
+    )
     write_bundle(root / "model", root / NAME, packed=True)
     return root
 
@@ -141,10 +191,12 @@ def test_refusals(made, tmp_path):
 @pytest.mark.slow
 def test_monai_exports_it(made, tmp_path):
     # From the command line: tracing gives sizes as tensors, which the checked shapes refuse.
+    metadata = json.loads((made / NAME / "configs" / "metadata.json").read_text())
+    shape = (1, 5, *metadata["network_data_format"]["inputs"]["image"]["spatial_shape"])
     shared = ["--net_id", "network_def", "--use_trace", "True", "--ckpt_file", "models/model.pt"]
     files = ["--config_file", "configs/inference.json", "--meta_file", "configs/metadata.json"]
     for tool, more in (
-        ("ckpt_export", ["--filepath", tmp_path / "m.ts", "--input_shape", "[1,5,48,48,48]"]),
+        ("ckpt_export", ["--filepath", tmp_path / "m.ts", "--input_shape", str(list(shape))]),
         ("onnx_export", ["--filepath", tmp_path / "m.onnx"]),
     ):
         command = [sys.executable, "-m", "monai.bundle", tool, *shared, *files, *more]
@@ -152,7 +204,7 @@ def test_monai_exports_it(made, tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
     scripted = torch.jit.load(tmp_path / "m.ts")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    x = torch.rand(1, 5, 48, 48, 48)
+    x = torch.rand(shape)
     x[:, 1] = 0
     x[:, 1, 15:30, 16:32, 17:29] = 1
     found = session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]

@@ -20,6 +20,7 @@ from medfs.workflows.recipes import (
     recipe,
     shipped_identity,
     shipped_mapper,
+    spec_of,
 )
 
 CPU = torch.device("cpu")
@@ -113,3 +114,12 @@ def test_without_held_out_cases_nothing_is_decided():
     bad, _ = _recipes(support)
     fitted = fit(support, bad, seed=0)
     assert (fitted.used.name, fitted.log_likelihood) == ("bad", None)
+
+
+def test_a_model_says_which_mapper_made_it():
+    known = shipped_identity(shipped_mapper())
+    assert spec_of(known) == SHIPPED
+    assert spec_of("prototype") == "prototype"
+    for other in (f"{known}-site-0123abcd", "mine-0123abcd", "None"):
+        with pytest.raises(UsageError, match="is not at hand"):
+            spec_of(other)

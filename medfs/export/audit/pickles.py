@@ -1,12 +1,11 @@
 """Checkpoints: zip archives with a pickle that must build tensors and nothing else."""
 
-import io
 import pickletools
 import zipfile
 from collections.abc import Iterator
 
 from medfs.export.audit.findings import Finding
-from medfs.export.audit.trees import Entry
+from medfs.export.audit.trees import MOST_READ, Entry
 
 # What `torch.load(weights_only=True)` needs for a plain state dict, and no more.
 _HARMLESS = {
@@ -25,15 +24,16 @@ def audit_checkpoint(entry: Entry) -> list[Finding]:
     """A .pt, .pth or .ckpt file: which names its pickle would import."""
     if entry.read(4)[:2] != b"PK":
         return [Finding(entry.name, "old pickle", "A bare pickle runs code when it is loaded")]
-    content = entry.content()
-    if content is None:
-        return [Finding(entry.name, "not looked at", f"{entry.size} bytes are too many")]
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-        names = archive.namelist()
-        if any(part in name for name in names for part in _CODE):
-            return [Finding(entry.name, "TorchScript", "It holds code, not weights alone")]
-        pickles = [archive.read(n) for n in names if n.endswith(".pkl")]
+        with entry.open() as file, zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            if any(part in name for name in names for part in _CODE):
+                return [Finding(entry.name, "TorchScript", "It holds code, not weights alone")]
+            members = [info for info in archive.infolist() if info.filename.endswith(".pkl")]
+            # Tensors lie beside the pickle, which names them alone: it is small.
+            if (size := sum(info.file_size for info in members)) > MOST_READ:
+                return [Finding(entry.name, "not looked at", f"A pickle of {size} bytes")]
+            pickles = [archive.read(info) for info in members]
         found = sorted({name for data in pickles for name in _imports(data)} - _HARMLESS)
     except Exception as error:  # damaged archives and pickles raise anything
         return [Finding(entry.name, "unreadable", f"{type(error).__name__}: {error}"[:200])]

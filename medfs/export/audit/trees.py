@@ -16,7 +16,7 @@ from medfs.export.audit.findings import Finding
 # A bundle of this size or with this many files is not one that a person wrote.
 _MOST_FILES, _MOST_BYTES = 10_000, 20 * 2**30
 # Text is looked at whole, weights in parts; nothing larger is read into memory at once.
-_MOST_READ = 64 * 2**20
+MOST_READ = 64 * 2**20
 _PART = 2**20
 
 
@@ -47,7 +47,7 @@ class Entry:
 
     def content(self) -> bytes | None:
         """All of it; None where it is larger than anything that is read whole."""
-        return self.read(self.size) if self.size <= _MOST_READ else None
+        return self.read(self.size) if self.size <= MOST_READ else None
 
 
 @dataclass(frozen=True)

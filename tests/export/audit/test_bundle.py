@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from medfs.core.errors import ScanReadError
 from medfs.export.audit.bundle import audit_bundle
+from medfs.export.audit.trees import MOST_READ
 
 METADATA = {
     "version": "1.0.0",
@@ -145,6 +146,27 @@ def test_a_pickle_beyond_a_state_dict(clean):
     assert kinds(clean) == {"pickle runs code", "hash mismatch"}
     (clean / "models" / "model.pt").write_bytes(pickle.dumps(Attack()))
     assert "old pickle" in kinds(clean)
+
+
+@pytest.mark.parametrize("harmful", [True, False])
+def test_checkpoints_larger_than_what_is_read_whole(clean, tmp_path, harmful):
+    (clean / "large_files.yml").write_text("large_files:\n- path: models/huge.pt\n")
+    state = {"w": torch.zeros(17 * 2**20, dtype=torch.bfloat16), "v": torch.zeros(17 * 2**19)}
+    torch.save({**state, "more": print} if harmful else state, clean / "models" / "huge.pt")
+    assert (clean / "models" / "huge.pt").stat().st_size > MOST_READ
+    expected = {"pickle runs code"} if harmful else set()
+    assert kinds(clean) == expected
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        for path in clean.rglob("*.*"):
+            archive.write(path, f"Bundle/{path.relative_to(clean)}")
+        archive.write(clean / "LICENSE", "Bundle/LICENSE")
+    assert kinds(tmp_path / "packed.zip") == expected
+
+
+def test_a_pickle_too_large_to_look_at(clean):
+    with zipfile.ZipFile(clean / "models" / "more.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(MOST_READ + 1))
+    assert kinds(clean) == {"not looked at"}
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
