@@ -6,7 +6,7 @@ package that is broken breaks nothing but its own use.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -66,6 +66,12 @@ class Registry:
         """What cannot be reached, since its name is taken."""
         known = self.entries()
         return tuple(e for e in self._of_others() if known[e.name] != e)
+
+    def packages(self, names: Iterable[str]) -> dict[str, str]:
+        """Versions of the packages beside medfs that bring these names."""
+        known = self.entries()
+        found = (known[name] for name in names if name in known)
+        return {e.provider: e.version for e in found if e.provider != OWN}
 
     def check(self, name: str) -> Entry:
         """The entry called `name`; UsageError with the nearest names otherwise."""

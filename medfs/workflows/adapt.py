@@ -30,6 +30,7 @@ from medfs.workflows.fit import support_set
 from medfs.workflows.guard import describe, signal, warnings_of
 from medfs.workflows.held_out import held_out
 from medfs.workflows.recipes import AUTO
+from medfs.workflows.registries import BACKBONES
 from medfs.workflows.report import describe_support, list_cases, warn_of
 from medfs.workflows.screening import keep_usable, masks_of_all_or_none, need_two_classes
 from medfs.workflows.sets import CROSS, check_kind, local_sets, sets_setting
@@ -129,6 +130,7 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
         "reading": request.asked.reading.to_dict(),
         "mask_label": request.asked.mask_label,
         "operating_point": told_of_support["operating_point"],
+        "packages": BACKBONES.packages(choice.names),
     }
     remembered = settings | sets_setting(local)
     told = signal(support, fitted.log_likelihood)

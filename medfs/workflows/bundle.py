@@ -80,7 +80,11 @@ def _facts(name: str, predictor: Predictor, settings: Mapping[str, Any]) -> conf
         reading=dict(settings.get("reading", {})),
         mask_label=settings.get("mask_label"),
         use_masks=predictor.use_masks,
-        versions={"medfs": version("medfs"), **{p: version(p) for p in _PACKAGES}},
+        versions={
+            "medfs": version("medfs"),
+            **{p: version(p) for p in _PACKAGES},
+            **settings.get("packages", {}),
+        },
         description=f"Tells {', '.join(classes[:-1])} from {classes[-1]}; adapted by {mapper} "
         f"with preset {preset.name}.",
     )

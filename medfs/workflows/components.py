@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from medfs.core.errors import CohortError, IntegrityError, UsageError, UserError
+from medfs.core.errors import CohortError, IntegrityError, PluginError, UsageError, UserError
 from medfs.core.features import Encoder
 from medfs.core.mapping import Mapper
 from medfs.export.mapper_file import MapperFile, read_mapper
@@ -30,6 +30,7 @@ def build_encoders(
 
     Raises:
         UsageError: an unknown name, a name given twice, or weights missing or without use.
+        PluginError: an encoder of another package goes by another name than it is known by.
     """
     if unused := sorted(set(weights) - set(names)):
         raise UsageError(
@@ -51,6 +52,13 @@ def _encoder(
         module = factory()
     else:
         module = factory(weights)
+    if module.name != name:
+        # A model keeps the encoder's own name, by which it must be found again.
+        raise PluginError(
+            f"the feature extractor {name!r} calls itself {module.name!r}",
+            why="A model made with it could not be loaded again",
+            todo=f"Ask the authors of {BACKBONES.check(name).origin} to use one name for both",
+        )
     return module.to(device)
 
 

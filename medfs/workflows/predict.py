@@ -8,7 +8,7 @@ from torch import Tensor
 
 from medfs.core.cases import Case
 from medfs.core.classifiers import CalibratedClassifier
-from medfs.core.errors import ConfigError, DataError, IntegrityError
+from medfs.core.errors import ConfigError, DataError, IntegrityError, MissingExtraError
 from medfs.core.features import Features
 from medfs.core.guards import N_OF_TISSUE, ScanGuard
 from medfs.export.model_folder import ModelContent, read_model
@@ -20,6 +20,7 @@ from medfs.workflows.components import build_encoders, choose_device
 from medfs.workflows.decision import Decision, read_decision
 from medfs.workflows.embed import Embedded, Embedder, Failed, embed
 from medfs.workflows.prevalence import as_tensor, in_words, parse_prevalence
+from medfs.workflows.registries import BACKBONES
 from medfs.workflows.sets import AskedSets, ask_sets
 from medfs.workflows.sources import Digest, FileSource, ScanSource
 from medfs.workflows.unfamiliar import reasons
@@ -147,8 +148,10 @@ def load_predictor(
     Raises:
         UsageError: the labelled patients do not support that coverage.
         IntegrityError: the folder was changed, or its encoders are not those of this medfs.
+        MissingExtraError: a package that brings one of its encoders is not installed.
     """
     content = read_model(model)
+    _check_packages(content, model)
     chosen = choose_device(device)
     encoders = build_encoders(content.encoders, weights_by_encoder(content), chosen)
     built = tuple(e.identity for e in encoders)
@@ -173,6 +176,18 @@ def load_predictor(
         sets=ask_sets(content, model, coverage),
         decision=read_decision(content, model),
     )
+
+
+def _check_packages(content: ModelContent, model: Path) -> None:
+    known = BACKBONES.entries()
+    if absent := [name for name in content.encoders if name not in known]:
+        packages = content.settings.get("packages") or {"the package that brings it": ""}
+        raise MissingExtraError(
+            f"the model reads features called {absent[0]!r}, which nothing installed brings",
+            case=str(model),
+            why="It was made with a plugin of medfs",
+            todo=f"Install {' and '.join(f'{k} {v}'.strip() for k, v in packages.items())}",
+        )
 
 
 def _check_guard(guard: ScanGuard, n_features: int, model: Path) -> None:

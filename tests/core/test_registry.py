@@ -40,6 +40,7 @@ def test_a_plugin_is_listed_with_its_version_and_loaded(install, registry):
     entry = registry.entries()["acme"]
     assert (entry.provider, entry.version, entry.origin) == ("acme_a", "1.2.3", "acme_a 1.2.3")
     assert registry.load("acme") == 42
+    assert registry.packages(["own", "acme", "absent"]) == {"acme_a": "1.2.3"}
 
 
 @pytest.mark.parametrize(
