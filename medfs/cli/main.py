@@ -65,8 +65,13 @@ def options(
 
 def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes."""
+    run(app)
+
+
+def run(commands: typer.Typer) -> None:
+    """`main`, with commands of another package."""
     try:
-        code = app(standalone_mode=False)
+        code = commands(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except MedfsError as error:
