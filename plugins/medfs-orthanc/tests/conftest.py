@@ -82,6 +82,10 @@ class Server:
             self.url + path, content=content, auth=(USER, PASSWORD), trust_env=False
         ).raise_for_status()
 
+    def delete(self, path: str) -> None:
+        deleted = httpx.delete(self.url + path, auth=(USER, PASSWORD), trust_env=False)
+        deleted.raise_for_status()
+
     def upload(self, *files: Path) -> str:
         """The series to which the last of these files belongs."""
         with httpx.Client(auth=(USER, PASSWORD), trust_env=False) as client:
@@ -90,14 +94,19 @@ class Server:
                 sent.raise_for_status()
         return str(sent.json()["ParentSeries"])
 
-    def until_stable(self, *series: str) -> None:
-        until(lambda: all(self.get(f"/series/{s}").json()["IsStable"] for s in series))
-        # The flag and the change are not set at once.
-        until(lambda: set(series) <= self._told_stable())
+    def put_series(self, *folders: Path) -> list[str]:
+        """Upload folders of a series each, and wait until Orthanc calls all of them stable."""
+        series = [self.upload(*sorted(folder.iterdir())) for folder in folders]
+        self.until_stable(*series)
+        return series
 
-    def _told_stable(self) -> set[str]:
+    def until_stable(self, *series: str, times: int = 1) -> None:
+        """Wait until Orthanc has called each of them stable so often."""
+        until(lambda: all(self._told_stable().count(s) >= times for s in series))
+
+    def _told_stable(self) -> list[str]:
         changes = self.get("/changes?since=0&limit=10000").json()["Changes"]
-        return {c["ID"] for c in changes if c["ChangeType"] == "StableSeries"}
+        return [c["ID"] for c in changes if c["ChangeType"] == "StableSeries"]
 
     def content_of(self, series: str, number: int = ATTACHMENT) -> bytes | None:
         said = self.get(f"/series/{series}/attachments/{number}/data")
@@ -158,7 +167,7 @@ def simulated() -> list[SimulatedCase]:
 def support(tmp_path_factory, simulated) -> Path:
     root = tmp_path_factory.mktemp("support")
     for i, case in enumerate(simulated[: 2 * PER_CLASS]):
-        write_series(root / case.label / f"case-{i}", case)
+        write(root / case.label / f"case-{i}", case)
     return root
 
 
@@ -167,16 +176,21 @@ def scans(tmp_path_factory, simulated) -> list[Path]:
     """Folders of held-out series, of patients whose names must not turn up anywhere."""
     root = tmp_path_factory.mktemp("scans")
     for i, case in enumerate(simulated[2 * PER_CLASS :]):
-        write_series(root / f"scan-{i}", case, f"MUELLER ANNA {i}", "Schmidt thorax")
+        patient, description = f"MUELLER ANNA {i}", "Schmidt thorax"
+        write(root / f"scan-{i}", case, patient=patient, description=description)
     return sorted(root.iterdir())
 
 
-def write_series(
-    folder: Path, case: SimulatedCase, patient: str = "nobody", description: str = "Simulated"
-) -> None:
-    write_ct_series(
-        folder, case.voxels, case.affine, patient=patient, description=description, seed="tests"
-    )
+def write(folder: Path, case: SimulatedCase, **other: Any) -> None:
+    """A case as a CT series, with other voxels, affine, patient or description."""
+    given = {"voxels": case.voxels, "affine_ras": case.affine, "patient": "nobody"}
+    write_ct_series(folder, **{**given, "description": "Simulated", "seed": "tests", **other})
+
+
+@pytest.fixture(scope="session")
+def write_series() -> Callable[..., None]:
+    """`write`, for tests with series of their own."""
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,8 @@ class Watch:
         self._notice_a_new_database()
         done = False
         while not done:
-            changes = self.server.changes(self.state.last)
+            since = self.state.last
+            changes = self.server.changes(since)
             newest = {change.series: change.seq for change in changes.stable}
             for change in changes.stable:
                 if newest[change.series] == change.seq:
@@ -64,7 +65,8 @@ class Watch:
                 self._keep(self.state.at(change.seq))
             if changes.last != self.state.last:
                 self._keep(self.state.at(changes.last))
-            done = changes.done
+            # Of a server that promises more and gives nothing, the same would be asked for ever.
+            done = changes.done or changes.last <= since
 
     def _notice_a_new_database(self) -> None:
         newest = self.server.last_change()
