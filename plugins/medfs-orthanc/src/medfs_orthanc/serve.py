@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfs_orthanc.answer import Model
+from medfs_orthanc.client import Http, check_url, travels_in_the_clear
 from medfs_orthanc.errors import UnreachableError
-from medfs_orthanc.http import Http, check_url, travels_in_the_clear
 from medfs_orthanc.server import Orthanc
 from medfs_orthanc.state import State, read_state, write_state
 from medfs_orthanc.watch import FAILED, Tell, Watch

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from medfs_orthanc.client import Http, unexpected
 from medfs_orthanc.errors import GoneError, ServerError
-from medfs_orthanc.http import Http, unexpected
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 _AT_ONCE = 100
