@@ -65,6 +65,12 @@ def test_predictions_need_the_model_alone(made, predictor):
     assert predictor.embedder.encoders[0].identity.startswith("bundle-")
 
 
+def test_a_model_does_not_say_where_its_bundle_lay(made):
+    for path in (p for p in (made / "model").iterdir() if p.is_file()):
+        assert b"Spleen" not in path.read_bytes(), path.name
+        assert str(made).encode() not in path.read_bytes(), path.name
+
+
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 def test_what_is_exported_agrees(made, predictor, tmp_path, kind):
     out = tmp_path / f"model.{kind}"
