@@ -1,5 +1,5 @@
 # The README's commands, by name.
-.PHONY: demo test lint types imports check bench
+.PHONY: demo test lint types imports docs check bench
 demo:
 	medfs demo
 test:
@@ -10,6 +10,8 @@ types:
 	mypy
 imports:
 	lint-imports
+docs:
+	sphinx-build -W --keep-going -b html docs site
 check: lint types imports test
 bench:
 	python benchmarks/frozen_episodes.py --help && python benchmarks/speed.py --help

@@ -82,7 +82,10 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         raise
     except Exception as error:  # an unpickler that meets damaged bytes may raise anything
         raise _not_weights(path) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else content
+    if isinstance(content, dict):
+        # Lightning nests the weights under the one name, MONAI's CheckpointSaver under the other.
+        nested = (content.get(key) for key in ("state_dict", "model"))
+        content = next((part for part in nested if part is not None), content)
     if not isinstance(content, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
     ):

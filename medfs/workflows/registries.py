@@ -30,6 +30,10 @@ BACKBONES = Registry(
             "medfs.features.backbones:swin_unetr",
             "encoder of MONAI's SwinUNETR, your weights",
         ),
+        "bundle": (
+            "medfs.features.bundles.backbone:bundle",
+            "network of a local MONAI bundle, with its weights",
+        ),
     },
 )
 
