@@ -5,7 +5,9 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge as ReferenceRidge
 
-from medfs.mappers.ridge import Ridge, _Basis
+from medfs.core.episodes import SupportSet
+from medfs.core.features import Features
+from medfs.mappers.ridge import Ridge, _Basis, block_weights
 from medfs.mappers.standardize import balanced_weights, standardize
 
 
@@ -138,3 +140,43 @@ def test_a_constant_feature_has_no_say(tasks):
     one = classified(varied).logits(tasks.features([[0.9]]))
     other = classified(with_constant).logits(tasks.features([[0.9, 6.0]]))
     torch.testing.assert_close(one, other)
+
+
+def in_blocks(support, *blocks):
+    """The same cases with other features: columns of the first block, by numbers, in each block."""
+    rows = support.features.joined()
+    made = {f"block-{i}": rows[:, list(columns)] for i, columns in enumerate(blocks)}
+    return SupportSet(Features(made), support.labels, support.patients, support.class_names)
+
+
+def test_a_single_block_weighs_one(tasks):
+    assert block_weights(tasks.support().features).tolist() == [1.0] * 4
+
+
+def test_a_block_that_is_written_twice_weighs_no_more(tasks):
+    support = tasks.random_support(4, n_features=7, n_way=3)
+    once = in_blocks(support, range(4), range(4, 7))
+    twice = in_blocks(support, range(4), [4, 5, 6] * 5)
+    torch.testing.assert_close(
+        classified(once).logits(once.features), classified(twice).logits(twice.features)
+    )
+
+
+def test_blocks_share_the_variance_alike(tasks):
+    support = in_blocks(tasks.random_support(4, n_features=12), range(2), range(2, 12))
+    weights = balanced_weights(support)
+    _, x = standardize(support.features.joined().double(), weights)
+    shares = (weights[:, None] * (x * block_weights(support.features)).square()).sum(dim=0)
+    assert float(shares[:2].sum() / shares.sum()) == pytest.approx(0.5, abs=0.05)
+    plain = (weights[:, None] * x.square()).sum()
+    assert float(shares.sum() / plain) == pytest.approx(1, abs=0.05)
+
+
+def test_coefficients_of_blocks_equal_those_of_scikit_learn_on_weighed_features(tasks):
+    support = in_blocks(tasks.random_support(6, n_features=9, n_patients=1), range(3), range(3, 9))
+    x, weights, codes = _parts(support)
+    gains = np.sqrt(np.array([1.5] * 3 + [0.75] * 6))
+    model = ReferenceRidge(alpha=_total(x * gains, weights), fit_intercept=False, solver="cholesky")
+    model.fit(x * gains, codes, sample_weight=weights)
+    found = classified(support).theta.head.weight.numpy() * 0.25
+    np.testing.assert_allclose(found, model.coef_ * gains, atol=1e-10)
