@@ -58,6 +58,12 @@ class Preset:
         """Changes whenever the preset would make another patch."""
         return f"{self.name}-{sha256(to_json(asdict(self)).encode())[:12]}"
 
+    @property
+    def knows_the_finding(self) -> bool:
+        """Whether the region that stands in for a mask is the finding, as far as can be known: a
+        shape as such, or what a network that was trained to find it says."""
+        return self.region in ("half-maximum", "learned")
+
     def to_dict(self) -> dict[str, Any]:
         values = asdict(self)
         lists = {key: list(values[key]) for key in ("spacing_mm", "shape", "kinds")}

@@ -17,6 +17,7 @@ from medfs.preprocess.presets import Preset
 from medfs.storage.files import check_new
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
+from medfs.workflows.candidates import at_home, candidates, extractors
 from medfs.workflows.components import (
     Weights,
     build_encoders,
@@ -25,7 +26,7 @@ from medfs.workflows.components import (
     encoder_weights,
 )
 from medfs.workflows.embed import Embedder, Failed, embed_all
-from medfs.workflows.feature_choice import candidates, choose, extractors
+from medfs.workflows.feature_choice import choose
 from medfs.workflows.fit import support_set
 from medfs.workflows.guard import describe, signal, warnings_of
 from medfs.workflows.held_out import held_out
@@ -102,6 +103,9 @@ def adapt(request: AdaptRequest, progress: Callable[[int], None] = lambda _: Non
     if request.unlabelled is not None:
         rows, unused = site_rows(request.unlabelled, request.asked, use_masks, embedder, progress)
         asked = (asked[0].at_site(rows), *asked[1:])
+    else:
+        # With unlabelled scans it is the mapper that they were given for.
+        asked = at_home(asked, use_masks or preset.knows_the_finding)
 
     support = support_set(
         [d.features for d in done],

@@ -9,8 +9,9 @@ from typing import Any
 from medfs.metrics.episodes import summarize_episodes
 from medfs.metrics.paired import Replicates, replicate
 from medfs.workflows.audits import Clues, audit_permuted, audit_shortcuts, clues
+from medfs.workflows.candidates import Candidate
 from medfs.workflows.comparison import compare
-from medfs.workflows.feature_choice import Candidate, as_mapper
+from medfs.workflows.feature_choice import as_mapper
 from medfs.workflows.judging import Known, answers, chosen
 from medfs.workflows.tasks import Shots, Task, TaskFeatures
 

@@ -17,13 +17,14 @@ from medfs.core.threads import single_thread
 from medfs.core.volumes import Provenance, Volume
 from medfs.scans.options import ReadOptions, parse_options
 from medfs.storage.tensors import TensorCache
+from medfs.workflows.candidates import at_home, candidates, extractors
 from medfs.workflows.components import (
     build_encoders,
     choose_device,
     choose_preset,
 )
 from medfs.workflows.embed import Embedded, Embedder, embed_all
-from medfs.workflows.feature_choice import candidates, choose, extractors
+from medfs.workflows.feature_choice import choose
 from medfs.workflows.fit import support_set
 from medfs.workflows.recipes import AUTO
 from medfs.workflows.sources import ArraySource, FileSource, ScanSource
@@ -107,6 +108,7 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         encoders = build_encoders(extractors(wanted, files), files, device)
         asked = candidates(wanted, encoders, self.mapper)
         chosen, self.preset_reason_ = choose_preset(self.preset, sources)
+        asked = at_home(asked, self._masked or chosen.knows_the_finding)
         self.preset_ = chosen.name if self.preset == "auto" else self.preset
         cache = TensorCache.default() if self.cache else TensorCache(None)
         embedder = Embedder(encoders, chosen, device=device, cache=cache)

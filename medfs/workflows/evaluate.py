@@ -23,8 +23,8 @@ from medfs.core.features import Encoder
 from medfs.storage.tensors import TensorCache
 from medfs.workflows.asked import Asked
 from medfs.workflows.bench import Bench
+from medfs.workflows.candidates import at_home, extractors, methods
 from medfs.workflows.components import Weights, build_encoders, choose_device
-from medfs.workflows.feature_choice import extractors, methods
 from medfs.workflows.recipes import AUTO
 from medfs.workflows.tasks import (
     EpisodePlan,
@@ -102,7 +102,8 @@ def evaluate(
         described[task.name] = _describe(task, known)
         if too_small := described[task.name]["cases_smaller_than_field"]:
             progress(f"{task.name}: {too_small} scan(s) left out: smaller than the field")
-        bench = Bench(task, known, judged, request.seed, request.audits, progress)
+        here = {n: at_home(asked, known.finding_is_known) for n, asked in judged.items()}
+        bench = Bench(task, known, here, request.seed, request.audits, progress)
         for shots in task.episodes(known.usable):
             for name, rows in bench.judge(shots).items():
                 lists[name] += rows

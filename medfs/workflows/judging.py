@@ -13,7 +13,8 @@ from medfs.core.features import Features
 from medfs.core.mapping import Mapper
 from medfs.core.threads import single_thread
 from medfs.metrics.episodes import EpisodeOutcome
-from medfs.workflows.feature_choice import Candidate, choose
+from medfs.workflows.candidates import Candidate
+from medfs.workflows.feature_choice import choose
 from medfs.workflows.fit import fit, support_set
 from medfs.workflows.recipes import Recipe
 

@@ -79,6 +79,7 @@ class TaskFeatures:
     preset: Preset
     reason: str
     region: str
+    finding_is_known: bool
 
 
 def cohort_task(path: Path, plan: EpisodePlan, asked: Asked) -> Task:
@@ -143,6 +144,7 @@ def embed_task(
         preset=chosen,
         reason=reason,
         region=_region(use_masks, field_mm, chosen),
+        finding_is_known=_is_known(use_masks, field_mm, chosen),
     )
 
 
@@ -179,6 +181,13 @@ def _available(cohort: Cohort, task: FrozenTask) -> list[Shots]:
         lost = dropped.support + dropped.query
         restricted.append(Shots(n_shot, kept, dropped.episodes, lost, error))
     return restricted
+
+
+def _is_known(use_masks: bool, field_mm: tuple[float, ...] | None, preset: Preset) -> bool:
+    """Whether the region is the finding; of a field of view it is all, unless it is searched."""
+    if field_mm is not None:
+        return preset.region == "learned"
+    return use_masks or preset.knows_the_finding
 
 
 def _region(use_masks: bool, field_mm: tuple[float, ...] | None, preset: Preset) -> str:

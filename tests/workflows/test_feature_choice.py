@@ -16,17 +16,10 @@ from medfs.core.features import Features
 from medfs.mappers.ridge import Ridge
 from medfs.scans.write import write_nifti
 from medfs.workflows.adapt import AdaptRequest, adapt
+from medfs.workflows.candidates import Candidate, at_home, candidates, extractors
 from medfs.workflows.components import build_encoders
 from medfs.workflows.evaluate import EvaluateRequest, evaluate
-from medfs.workflows.feature_choice import (
-    Candidate,
-    as_mapper,
-    candidates,
-    choose,
-    decide,
-    extractors,
-    margin,
-)
+from medfs.workflows.feature_choice import as_mapper, choose, decide, margin
 from medfs.workflows.predict import load_predictor, predict
 from medfs.workflows.recipes import AUTO, PLAIN, SHIPPED, Recipe
 from medfs.workflows.sources import FileSource
@@ -154,6 +147,16 @@ def test_the_shipped_mapper_reads_radiomics_and_ridge_the_rest(encoders):
     assert [c.recipe.name for c in candidates((AUTO,), encoders, "prototype")] == ["prototype"] * 3
 
 
+def test_what_is_kept_depends_on_whether_the_finding_is_known(encoders):
+    asked = candidates((AUTO,), encoders, AUTO)
+    assert at_home(asked, True) == asked
+    both, *others = at_home(asked, False)
+    assert [e.name for e in both.encoders] == ["radiomics", "layout"]
+    assert others == [asked[0], asked[1]]
+    named = candidates(("layout",), encoders[1:], AUTO)
+    assert at_home(named, False) == named
+
+
 def test_a_trained_mapper_reads_what_it_was_trained_on(encoders):
     (only,) = candidates((AUTO,), encoders, SHIPPED)
     assert only.encoders == (encoders[0],)
@@ -168,22 +171,29 @@ def places(tmp_path_factory):
     """A ball on the left or on the right in a bright frame; radiomics do not tell sides apart."""
     folder = tmp_path_factory.mktemp("places")
     grid = np.stack(np.meshgrid(*(np.arange(32.0),) * 3, indexing="ij"))
-    with (folder / "cases.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["case", "image", "patient", "label"])
-        for i in range(16):
-            rng = np.random.default_rng(i)
-            centre = np.array([8 if i % 2 else 23, 15.5, 15.5]) + rng.uniform(-3, 3, size=3)
-            ball = np.square(grid - centre[:, None, None, None]).sum(0) < 30
-            frame = (np.abs(grid - 15.5) > 14).any(0)
-            image = rng.normal(0, 5, size=ball.shape) + 100 * (ball | frame)
-            write_nifti(folder / f"{i}.nii.gz", image, np.eye(4), "int16")
-            rows.writerow([f"c{i}", f"{i}.nii.gz", f"p{i}", "left" if i % 2 else "right"])
+    lines = []
+    for i in range(16):
+        rng = np.random.default_rng(i)
+        centre = np.array([8 if i % 2 else 23, 15.5, 15.5]) + rng.uniform(-3, 3, size=3)
+        ball = np.square(grid - centre[:, None, None, None]).sum(0) < 30
+        frame = (np.abs(grid - 15.5) > 14).any(0)
+        image = rng.normal(0, 5, size=ball.shape) + 100 * (ball | frame)
+        # A mark in the middle, whatever the side: the patch shows all of the scan.
+        mark = np.abs(grid - 15.5).max(0) < 14
+        write_nifti(folder / f"{i}.nii.gz", image, np.eye(4), "int16")
+        write_nifti(folder / f"{i}_mask.nii.gz", mark, np.eye(4), "uint8")
+        side = "left" if i % 2 else "right"
+        lines.append([f"c{i}", f"{i}.nii.gz", f"{i}_mask.nii.gz", f"p{i}", side])
+    for name, has_masks in (("marked.csv", True), ("cases.csv", False)):
+        with (folder / name).open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["case", "image", "mask", "patient", "label"])
+            rows.writerows([*line[:2], line[2] if has_masks else "", *line[3:]] for line in lines)
     return folder
 
 
 def test_adapt_keeps_the_features_that_were_chosen_and_no_others(places, tmp_path):
-    request = AdaptRequest(places / "cases.csv", tmp_path / "model", preset="mr")
+    request = AdaptRequest(places / "marked.csv", tmp_path / "model", preset="mr")
     report = adapt(request).report
     assert report["components"]["features"] == ["layout-1"]
     assert in_words(report).startswith(
@@ -193,19 +203,34 @@ def test_adapt_keeps_the_features_that_were_chosen_and_no_others(places, tmp_pat
     assert [row["mapper"] for row in rows][1:] == [PLAIN, PLAIN]
     predictor = load_predictor(tmp_path / "model")
     assert [e.name for e in predictor.embedder.encoders] == ["layout"]
-    predictions = list(predict(predictor, places / "cases.csv"))
+    predictions = list(predict(predictor, places / "marked.csv"))
     for i, said in enumerate(predictions):
         assert said.best(predictor.class_names) == ("left" if i % 2 else "right")
-    alone = next(iter(predictor([FileSource(predictions[3].case, False)])))
+    alone = next(iter(predictor([FileSource(predictions[3].case, True)])))
     assert alone.probabilities == predictions[3].probabilities
-    adapt(AdaptRequest(places / "cases.csv", tmp_path / "again", preset="mr"))
+    adapt(AdaptRequest(places / "marked.csv", tmp_path / "again", preset="mr"))
     for name in ("model.json", "report.json", "weights.safetensors"):
         one, other = ((tmp_path / m / name).read_bytes() for m in ("model", "again"))
         assert one == other
 
 
+def test_without_masks_radiomics_and_layout_are_read_together(places, tmp_path):
+    report = adapt(AdaptRequest(places / "cases.csv", tmp_path / "model", preset="mr")).report
+    assert report["components"]["features"] == ["radiomics-2", "layout-1"]
+    assert "radiomics + layout" in in_words(report)
+    rows = report["feature_choice"]["candidates"]
+    assert [row["features"] for row in rows] == [
+        ["radiomics-2", "layout-1"],
+        ["radiomics-2"],
+        ["layout-1"],
+    ]
+
+
 def test_the_estimator_chooses_too(places):
-    scans = [str(places / f"{i}.nii.gz") for i in range(16)]
+    scans = [
+        {"image": str(places / f"{i}.nii.gz"), "mask": str(places / f"{i}_mask.nii.gz")}
+        for i in range(16)
+    ]
     labels = ["left" if i % 2 else "right" for i in range(16)]
     made = FewShotClassifier(preset="mr", cache=True).fit(scans, labels)
     assert made.features_ == ("layout",)
@@ -222,6 +247,7 @@ def test_evaluate_chooses_anew_in_every_episode(places):
     found = {f: evaluate(replace(request, features=(f,))).results for f in (AUTO, "radiomics")}
     one, five = found[AUTO]["results"]
     assert found[AUTO]["components"]["features"] == ["radiomics-2", "layout-1"]
-    # With one case nothing can be chosen by: that is radiomics.
-    assert one["auroc"] == found["radiomics"]["results"][0]["auroc"]
+    # With one case nothing can be chosen by: without a mask that is radiomics and layout.
+    both = evaluate(replace(request, features=("radiomics", "layout"))).results["results"][0]
+    assert one["auroc"] == both["auroc"] != found["radiomics"]["results"][0]["auroc"]
     assert five["auroc"]["mean"] > found["radiomics"]["results"][1]["auroc"]["mean"]

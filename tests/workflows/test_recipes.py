@@ -9,8 +9,8 @@ from medfs.core.classifiers import Classifier
 from medfs.core.errors import UsageError
 from medfs.core.theta import LinearHead, Theta
 from medfs.testing.samples import random_support
+from medfs.workflows.candidates import methods
 from medfs.workflows.components import build_encoders
-from medfs.workflows.feature_choice import methods
 from medfs.workflows.fit import fit
 from medfs.workflows.recipes import (
     AUTO,

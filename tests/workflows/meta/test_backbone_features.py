@@ -6,8 +6,8 @@ import torch
 from medfs.core.errors import ConfigError, IntegrityError, UsageError
 from medfs.export.mapper_file import read_mapper
 from medfs.features.backbones import resnet10
+from medfs.workflows.candidates import candidates, extractors
 from medfs.workflows.components import build_encoders
-from medfs.workflows.feature_choice import candidates, extractors
 from medfs.workflows.meta.run import CHECKPOINT
 from medfs.workflows.meta.train import MAPPER, meta_train
 from medfs.workflows.recipes import AUTO
