@@ -1,4 +1,4 @@
-"""Tasks for `rehearsal.py`, cut from label maps of heads and MR crops of hippocampi.
+"""Tasks for `rehearsal.py` and `unmarked_scans.py`: heads from label maps, and hippocampi in MR.
 
 The label maps hold no intensities: an MR is rendered from them, with a mean for each tissue (as in
 T1 weighting, moved a little from scan to scan), blur, a smooth bias, noise, and a gain of its own.
@@ -35,6 +35,9 @@ _PER_CLASS = 10
 # Cubes are 48 mm wide where nothing is marked, and have 8 mm more on each side with a mask.
 _HALF, _ROOM, _JITTER = 32, 8, 3
 _THICK = 5
+_STRIATUM, _CORTEX = (11, 12, 50, 51), (3, 42, 8, 47)
+_DEEP = (10, 49, 11, 50, 12, 51, 26, 58, 13, 52, 17, 53, 18, 54)
+_PET_SPACING = (2.0, 2.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class Cut:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
+def write_case(case: Cut, folder: Path) -> Path:
+    """The image of a case as a NIfTI file."""
+    path = folder / f"{case.name}.nii.gz"
+    write_nifti(path, case.image, np.diag([*case.spacing, 1.0]), "int16")
+    return path
+
+
 def write_tasks(volumes: Path, out: Path) -> list[str]:
     """A folder per task below `out` with support.csv, scans.csv and truth.csv; their names."""
     _write(out / "hippocampus-parts", list(_parts(volumes / "hippocampus")))
@@ -59,6 +69,75 @@ def write_tasks(volumes: Path, out: Path) -> list[str]:
     _write(out / "nuclei-unmarked", bare)
     _write(out / "nuclei-thick", [_thick(case) for case in cut])
     return ["hippocampus-parts", "nuclei-masks", "nuclei-unmarked", "nuclei-thick"]
+
+
+def unmarked(heads: Sequence[Path]) -> dict[str, list[Cut]]:
+    """Tasks by name in which nothing is marked: five nuclei in MR, and two diffuse ones in PET."""
+    found: dict[str, list[Cut]] = {
+        "nuclei": [],
+        "uptake of the striatum": [],
+        "uptake of the cortex": [],
+    }
+    for number, file in enumerate(heads):
+        for case in _nuclei(file, number):
+            bare = Cut(case.name, case.patient, case.label, _central(case), None)
+            found["nuclei"].append(bare)
+        labels = _labels_of(file)
+        for i, label in enumerate(("lost", "normal")):
+            rng = np.random.default_rng([number, i])
+            head = f"head-{number:02d}"
+            for task, lost in (("striatum", _lost_striatum), ("cortex", _lost_cortex)):
+                uptake = _TRACERS[task](labels, rng)
+                if label == "lost":
+                    uptake = uptake * (1 - lost(labels, rng))
+                cut = Cut(f"{head}-{label}", head, label, _pet(uptake, rng), None, _PET_SPACING)
+                found[f"uptake of the {task}"].append(cut)
+    return found
+
+
+def _dopamine(labels: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A tracer that is seen in caudate and putamen."""
+    uptake = np.where(labels > 0, 0.25, 0.02) * (1 + rng.normal(0, 0.05))
+    return np.where(np.isin(labels, _STRIATUM), 1.0 + rng.normal(0, 0.05), uptake)
+
+
+def _glucose(labels: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.float64]:
+    """A tracer that is seen wherever there is grey matter."""
+    uptake = np.where(labels > 0, 0.25, 0.02)
+    for values, level in (((2, 41), 0.35), (_CORTEX, 1.0), (_DEEP, 1.05)):
+        uptake[np.isin(labels, values)] = level * (1 + rng.normal(0, 0.05))
+    return uptake
+
+
+def _lost_striatum(labels: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Share lost: putamen before caudate, one side before the other."""
+    lost, severity = np.zeros(labels.shape), 0.35 + 0.12 * rng.normal()
+    sides = [1.2, 0.7] if rng.integers(2) else [0.7, 1.2]
+    for (putamen, caudate), side in zip(((12, 11), (51, 50)), sides, strict=True):
+        lost[labels == putamen] = np.clip(1.5 * severity * side, 0, 0.85)
+        lost[labels == caudate] = np.clip(0.6 * severity * side, 0, 0.6)
+    return lost
+
+
+def _lost_cortex(labels: NDArray[np.int16], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Share lost: most at the back of the head, none at the front."""
+    cortex = np.isin(labels, _CORTEX[:2])
+    along = np.flatnonzero(cortex.any(axis=(0, 2)))
+    back = 1 - (np.arange(labels.shape[1]) - along[0]) / (along[-1] - along[0]) / 0.55
+    severity = np.clip(0.4 + 0.13 * rng.normal(), 0, 0.8)
+    return cortex * np.clip(back, 0, 1)[None, :, None] * severity
+
+
+def _pet(uptake: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Blurred, on every second voxel, with noise, in units of the scanner's own."""
+    blurred = ndimage.gaussian_filter(uptake, 3)[::2, ::2, ::2]
+    noisy = (blurred + rng.normal(0, 0.04, size=blurred.shape)).clip(0)
+    return (noisy * rng.uniform(2000, 8000)).astype(np.float32)
+
+
+def _labels_of(file: Path) -> NDArray[np.int16]:
+    stored = nibabel.as_closest_canonical(nibabel.load(file))
+    return np.asarray(stored.dataobj).astype(np.int16)
 
 
 def _parts(folder: Path) -> Iterator[Cut]:
@@ -75,8 +154,7 @@ def _parts(folder: Path) -> Iterator[Cut]:
 
 def _nuclei(file: Path, number: int) -> Iterator[Cut]:
     """Every nucleus of a head, in a cube around a place near its middle."""
-    stored = nibabel.as_closest_canonical(nibabel.load(file))
-    labels = np.asarray(stored.dataobj).astype(np.int16)
+    labels = _labels_of(file)
     places = ndimage.find_objects(labels)
     for nucleus, value in NUCLEI.items():
         rng = np.random.default_rng([number, value])
@@ -146,3 +224,6 @@ def _table(path: Path, cases: Sequence[Cut], labelled: bool) -> None:
             mask = "" if case.mask is None else f"files/{case.name}_mask.nii.gz"
             label = [case.label] if labelled else []
             rows.writerow([case.name, f"files/{case.name}.nii.gz", mask, case.patient, *label])
+
+
+_TRACERS = {"striatum": _dopamine, "cortex": _glucose}
