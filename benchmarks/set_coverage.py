@@ -4,8 +4,10 @@
     python benchmarks/set_coverage.py --benchmark DIR
 
 Sets of medfs (jackknife+ and split, both class by class) beside those of MAPIE (cross-conformal and
-split, over all classes alike) on the same frozen episodes, by classifiers of the same mapper on the
-same cases. Coverage is the share of queries of a class whose set holds it, pooled over episodes.
+split, over all classes alike) and, if it is there, TorchCP (split, over all classes and class by
+class; `torchcp_sets.py` says how to install it) on the same frozen episodes, by classifiers of the
+same mapper on the same cases. Coverage is the share of queries of a class whose set holds it,
+pooled over episodes.
 """
 
 import argparse
@@ -23,6 +25,12 @@ from mapie.classification import CrossConformalClassifier, SplitConformalClassif
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import LeaveOneOut
 from tables import markdown, progress, section, write_json
+
+try:
+    from torchcp_sets import torchcp_sets
+except ModuleNotFoundError as missing:
+    progress(f"without TorchCP: {missing}")
+    torchcp_sets = None
 
 from medfs.calibration.priors import temperature_prior
 from medfs.calibration.sets import cross_sets, split_sets
@@ -118,7 +126,7 @@ def _cell(
                 for level in _possible(made, args.levels):
                     sets[name, level].append(made(query.joined(), level).numpy())
                     sure[name, level] = made.guaranteed(level)
-            for key, found in _mapies(used.mapper, support, query, args):
+            for key, found in _theirs(used.mapper, support, query, args):
                 sets[key].append(found)
             labels += [known.class_names.index(name) for _, name, _ in asked]
             patients += [patient for _, _, patient in asked]
@@ -130,7 +138,7 @@ def _possible(made: PredictionSets | None, levels: Sequence[float]) -> list[floa
     return [] if made is None else [x for x in levels if x <= made.highest + 1e-9]
 
 
-def _mapies(
+def _theirs(
     mapper: Mapper, support: SupportSet, query: Features, args: argparse.Namespace
 ) -> Iterator[tuple[tuple[str, float], Sets]]:
     n, y = len(support), support.labels.numpy()
@@ -144,11 +152,15 @@ def _mapies(
     for label in np.unique(y):
         own = rng.permutation(np.flatnonzero(y == label))
         half[own[: len(own) // 2]] = True
-    split = SplitConformalClassifier(model.__sklearn_clone__().fit(here[~half], y[~half]), **how)
+    fitted = model.__sklearn_clone__().fit(here[~half], y[~half])
+    split = SplitConformalClassifier(fitted, **how)
     found.append(split.conformalize(here[half], y[half]).predict_set(new)[1])
     for name, made in zip(THEIRS, found, strict=True):
         for at, level in enumerate(args.levels):
             yield (name, level), made[:, :, at].astype(bool)
+    if torchcp_sets is not None:
+        held, asked = (torch.from_numpy(fitted.predict_proba(x)).log() for x in (here[half], new))
+        yield from torchcp_sets(held, torch.from_numpy(y[half]), asked, args.levels)
 
 
 def _cases(known: Known, side: dict[str, tuple[str, ...]]) -> Iterator[tuple[Features, str, str]]:

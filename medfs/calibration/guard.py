@@ -37,7 +37,7 @@ _WIDEST = 12.0
 # Widening of each range, in the unit of its measure: a factor of 2 in spacing, of 6 in volume, half
 # of the patch beyond the scan, 150 HU in lung CT, a factor of 3 in noise. What lies near a region
 # is of two kinds (lung or chest wall), which the spread of few cases may not show. Edges have
-# little margin: a region without one holds no finding.
+# little margin, and neither has how a region stands out: one that does not holds no finding.
 _MARGINS = {
     "log_finest_mm": math.log(2),
     "log_coarsest_mm": math.log(2),
@@ -49,6 +49,7 @@ _MARGINS = {
     "near_p90": 0.3,
     "log_noise": math.log(3),
     "log_edge": math.log(1.3),
+    "brighter": 0.05,
 }
 _INTENSITY_MARGIN = 0.15
 

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from medfs.workflows.asked import Asked
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON to stdout.")]
+Prevalence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS=NUMBER,…",
+        help="How common each class is where the scans come from; without it, all are alike.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, or cuda:0.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same inputs and seed give the same bytes.")]
 Features = Annotated[

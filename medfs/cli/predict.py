@@ -28,13 +28,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; without it the CSV goes to stdout.")
     ] = None,
-    prevalence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS=NUMBER,…",
-            help="How common each class is where the scans come from; without it, all are alike.",
-        ),
-    ] = None,
+    prevalence: opt.Prevalence = None,
     coverage: Annotated[
         float | None,
         typer.Option(

@@ -25,6 +25,7 @@ def report(
     saliency: Annotated[
         int, typer.Option(min=0, help="Cases of which a map shows what the probability rests on.")
     ] = 6,
+    prevalence: opt.Prevalence = None,
     device: opt.Device = "auto",
     label_column: opt.LabelColumn = None,
     image_column: opt.ImageColumn = None,
@@ -48,6 +49,7 @@ def report(
         deface=deface,
         saliency=saliency,
         device=device,
+        prevalence=prevalence,
     )
     with counter("cases") as progress:
         size = make_report(request, progress)

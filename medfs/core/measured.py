@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Lengths and volumes are natural logarithms; intensities are those of the patch.
+# Lengths and volumes are natural logarithms; intensities are those of the patch; `padding`, `flat`
+# and `brighter` are shares.
 MEASURES = (
     "log_finest_mm",
     "log_coarsest_mm",
@@ -23,6 +24,7 @@ MEASURES = (
     "near_p90",
     "log_noise",
     "log_edge",
+    "brighter",
 )
 
 

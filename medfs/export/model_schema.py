@@ -12,7 +12,7 @@ from medfs.core.classifiers import CalibratedClassifier, Classifier
 from medfs.core.errors import IntegrityError
 from medfs.core.theta import HEADS, STEPS, Theta, kind_of
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 ENCODER_PREFIX = "encoder."
 CALIBRATION_PREFIX = "calibration."
 _POSITIVE = ("scale", "limit", "floor", "temperature")

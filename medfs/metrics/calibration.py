@@ -53,10 +53,14 @@ class Reliability:
     """Cases binned by confidence, the probability of the predicted class.
 
     Bin b holds the confidences in (edges[b], edges[b + 1]]. Means are NaN where a bin is empty.
+    Where cases have weights, `weight` is their sum in each bin and `effective` Kish's number of
+    cases that would say as much with equal weights; else both are `count`.
     """
 
     edges: Float[np.ndarray, "edge"]
     count: Int[np.ndarray, "bin"]
+    weight: Float[np.ndarray, "bin"]
+    effective: Float[np.ndarray, "bin"]
     confidence: Float[np.ndarray, "bin"]
     accuracy: Float[np.ndarray, "bin"]
 
@@ -65,36 +69,55 @@ class Reliability:
         """Mean over cases of |accuracy − confidence| of their bin."""
         filled = self.count > 0
         gaps = np.abs(self.accuracy[filled] - self.confidence[filled])
-        return float(np.average(gaps, weights=self.count[filled]))
+        return float(np.average(gaps, weights=self.weight[filled]))
 
 
 def reliability_table(
-    probabilities: Float[np.ndarray, "case way"], labels: Int[np.ndarray, "case"], bins: int = 10
+    probabilities: Float[np.ndarray, "case way"],
+    labels: Int[np.ndarray, "case"],
+    bins: int = 10,
+    weights: Float[np.ndarray, "case"] | None = None,
 ) -> Reliability:
-    """Confidence against accuracy in `bins` equal-width bins of [0, 1]."""
+    """Confidence against accuracy in `bins` equal-width bins of [0, 1].
+
+    Args:
+        probabilities: rows summing to 1.
+        labels: columns.
+        bins: how many.
+        weights: positive; all alike if None.
+    """
     check_probabilities(probabilities, labels)
     edges = np.linspace(0, 1, bins + 1)
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    divisor = np.where(count > 0, count, np.nan)
+    w = np.ones(len(labels)) if weights is None else weights
+    weight, squares, said, right = (
+        np.bincount(place, weights=part, minlength=bins)
+        for part in (w, w**2, w * confidence, w * correct)
+    )
+    divisor = np.where(weight > 0, weight, np.nan)
     return Reliability(
         edges,
-        count,
-        np.bincount(place, weights=confidence, minlength=bins) / divisor,
-        np.bincount(place, weights=correct, minlength=bins) / divisor,
+        np.bincount(place, minlength=bins),
+        weight,
+        weight**2 / np.where(weight > 0, squares, 1.0),
+        said / divisor,
+        right / divisor,
     )
 
 
 def ece(
-    probabilities: Float[np.ndarray, "case way"], labels: Int[np.ndarray, "case"], bins: int = 10
+    probabilities: Float[np.ndarray, "case way"],
+    labels: Int[np.ndarray, "case"],
+    bins: int = 10,
+    weights: Float[np.ndarray, "case"] | None = None,
 ) -> float:
     """Expected calibration error of the predicted class, equal-width bins (Guo et al. 2017).
 
     With few cases it is far from zero even for a perfect predictor: read it beside `ece_floor`.
     """
-    return reliability_table(probabilities, labels, bins).ece
+    return reliability_table(probabilities, labels, bins, weights).ece
 
 
 def ece_floor(
@@ -102,6 +125,7 @@ def ece_floor(
     seed: int | np.random.SeedSequence,
     redraws: int = 1,
     bins: int = 10,
+    class_weights: Float[np.ndarray, "way"] | None = None,
 ) -> float:
     """The ECE that a perfectly calibrated predictor with these probabilities would show.
 
@@ -113,13 +137,31 @@ def ece_floor(
         seed: of the generator that draws the labels.
         redraws: how often all labels are drawn; the mean ECE is returned.
         bins: as in `ece`.
+        class_weights: what a case of each class weighs, where the probabilities are meant for
+            another mix of classes than the cases'.
     """
-    check_distributions(probabilities)
     if redraws < 1:
         raise ValueError(f"redraws must be at least 1, got {redraws}")
-    rng = np.random.default_rng(seed)
+    way = probabilities.shape[1]
+    by_class = np.ones(way) if class_weights is None else class_weights
+    drawn = drawn_labels(probabilities, np.random.default_rng(seed), redraws, by_class)
+    return float(np.mean([ece(probabilities, y, bins, by_class[y]) for y in drawn]))
+
+
+def drawn_labels(
+    probabilities: Float[np.ndarray, "case way"],
+    rng: np.random.Generator,
+    redraws: int,
+    class_weights: Float[np.ndarray, "way"],
+) -> Int[np.ndarray, "redraw case"]:
+    """Labels as a perfect predictor would meet them in a sample whose cases get these weights.
+
+    A class that counts w-fold is w times rarer in the sample than where the probabilities are
+    meant for, so it is drawn in proportion to p / w.
+    """
+    check_distributions(probabilities)
+    here = probabilities / class_weights
     # The last column is left out: rounding must not push a draw beyond it.
-    steps = np.cumsum(probabilities, axis=1)[:, :-1]
+    steps = np.cumsum(here / here.sum(axis=1, keepdims=True), axis=1)[:, :-1]
     draws = rng.random((redraws, len(probabilities), 1))
-    labels = (draws > steps).sum(axis=2)
-    return float(np.mean([ece(probabilities, drawn, bins) for drawn in labels]))
+    return np.asarray((draws > steps).sum(axis=2))

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from medfs.metrics.checks import check_scores
-from medfs.metrics.intervals import wilson
+from medfs.metrics.intervals import wilson, wilson_weighted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class PrecisionRecallCurve:
     Attributes:
         recall: the sensitivity.
         precision: share of positives among those at or above the threshold, with Wilson's limits;
-            at the prevalence of these cases.
+            at the prevalence of these cases, as they are weighted.
     """
 
     thresholds: Float[np.ndarray, "point"]
@@ -48,7 +48,7 @@ def roc_curve(scores: Float[np.ndarray, "case"], positive: Bool[np.ndarray, "cas
     Raises:
         ValueError: one of the classes is absent.
     """
-    thresholds, hits, alarms = _counts(scores, positive)
+    thresholds, hits, alarms = _counts(scores, positive, np.ones(len(positive)))
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     return RocCurve(
         thresholds,
@@ -60,34 +60,44 @@ def roc_curve(scores: Float[np.ndarray, "case"], positive: Bool[np.ndarray, "cas
 
 
 def precision_recall_curve(
-    scores: Float[np.ndarray, "case"], positive: Bool[np.ndarray, "case"]
+    scores: Float[np.ndarray, "case"],
+    positive: Bool[np.ndarray, "case"],
+    weights: Float[np.ndarray, "case"] | None = None,
 ) -> PrecisionRecallCurve:
     """The precision-recall curve; every distinct score is a point.
+
+    Args:
+        scores: higher for positives.
+        positive: which cases are.
+        weights: positive; all alike if None. Limits then rest on Kish's effective number of cases.
 
     Raises:
         ValueError: one of the classes is absent.
     """
-    thresholds, hits, alarms = (part[1:] for part in _counts(scores, positive))
+    w = np.ones(len(positive)) if weights is None else weights
+    thresholds, hits, alarms = (part[1:] for part in _counts(scores, positive, w))
+    _, squared_hits, squared_alarms = (part[1:] for part in _counts(scores, positive, w**2))
     called = hits + alarms
-    limits = np.array([wilson(int(h), int(c)) for h, c in zip(hits, called, strict=True)])
-    return PrecisionRecallCurve(thresholds, hits / positive.sum(), hits / called, limits)
+    effective = called**2 / (squared_hits + squared_alarms)
+    limits = [wilson_weighted(*row) for row in zip(hits / called, effective, strict=True)]
+    return PrecisionRecallCurve(
+        thresholds, hits / w[positive].sum(), hits / called, np.array(limits)
+    )
 
 
 def _counts(
-    scores: Float[np.ndarray, "case"], positive: Bool[np.ndarray, "case"]
+    scores: Float[np.ndarray, "case"],
+    positive: Bool[np.ndarray, "case"],
+    weights: Float[np.ndarray, "case"],
 ) -> tuple[Float[np.ndarray, "point"], ...]:
-    """Thresholds in falling order, positives and negatives at or above each."""
+    """Thresholds in falling order, weights of the positives and negatives at or above each."""
     check_scores(scores, len(positive))
     if positive.all() or not positive.any():
         raise ValueError("a curve needs cases of both classes")
     thresholds = np.unique(scores)[::-1]
     reached = scores[None] >= thresholds[:, None]
-    hits, alarms = (reached & positive).sum(axis=1), (reached & ~positive).sum(axis=1)
-    return (
-        np.r_[np.inf, thresholds],
-        np.r_[0.0, hits.astype(float)],
-        np.r_[0.0, alarms.astype(float)],
-    )
+    hits, alarms = (reached & positive) @ weights, (reached & ~positive) @ weights
+    return np.r_[np.inf, thresholds], np.r_[0.0, hits], np.r_[0.0, alarms]
 
 
 def _limits(counts: Float[np.ndarray, "point"], n: int) -> Float[np.ndarray, "point 2"]:

@@ -26,6 +26,7 @@ def decision_curve(
     positive: Bool[np.ndarray, "case"],
     thresholds: Float[np.ndarray, "point"],
     prevalence: float | None = None,
+    weights: Float[np.ndarray, "case"] | None = None,
 ) -> DecisionCurve:
     """Net benefit TP/n − FP/n · t / (1 − t) (Vickers & Elkin, Medical Decision Making 2006).
 
@@ -34,6 +35,7 @@ def decision_curve(
         positive: which cases are positive.
         thresholds: within [0, 1).
         prevalence: of the positive class where the model will be used; that of these cases if None.
+        weights: of the cases, for the mix of classes among those that are not positive.
 
     Raises:
         ValueError: a class is absent, or a threshold or the prevalence is out of range.
@@ -45,7 +47,8 @@ def decision_curve(
         raise ValueError("thresholds lie within [0, 1), the prevalence within (0, 1)")
     cost = thresholds / (1 - thresholds)
     acted = probabilities[None] >= thresholds[:, None]
-    sensitivity, alarms = acted[:, positive].mean(axis=1), acted[:, ~positive].mean(axis=1)
+    w = np.ones(len(positive)) if weights is None else weights
+    sensitivity, alarms = (acted[:, s] @ w[s] / w[s].sum() for s in (positive, ~positive))
     return DecisionCurve(
         thresholds,
         share * sensitivity - (1 - share) * alarms * cost,

@@ -30,6 +30,15 @@ def wilson(successes: float | int, n: int, level: float = 0.95) -> tuple[float, 
     return low, 1.0 if successes == n else min(1.0, centre + half)
 
 
+def wilson_weighted(share: float, effective: float, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a weighted share; `effective` is Kish's number (Σw)² / Σw² of cases.
+
+    The whole number of cases below it is used, at least 1, so that rounding cannot narrow it.
+    """
+    n = max(1, int(effective + 1e-9))
+    return wilson(min(max(float(share), 0.0), 1.0) * n, n, level)
+
+
 def newcombe_auroc(
     auroc: float | int, n_positive: int, n_negative: int, level: float = 0.95
 ) -> tuple[float, float]:

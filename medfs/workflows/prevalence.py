@@ -12,6 +12,7 @@ from medfs.core.errors import UsageError
 
 # `a=0.9,b=0.1`; a comma inside a name is part of it, since it stands before a `=`.
 _PAIR = re.compile(r"(.+?)=([^=,]*)(?:,|$)")
+ANY_PREVALENCE = "for prevalence "
 _EXAMPLE = "Write e.g. --prevalence {}"
 _TOLERANCE = 1e-3
 
@@ -46,9 +47,24 @@ def as_tensor(prevalence: Mapping[str, float]) -> Float[Tensor, "way"]:
     return torch.tensor(list(prevalence.values()), dtype=torch.float64)
 
 
+def shifted(
+    probabilities: Sequence[float], prevalence: Mapping[str, float] | None
+) -> tuple[float, ...]:
+    """Probabilities for classes that are equally common, brought to a prevalence by Bayes' rule.
+
+    Args:
+        probabilities: in the order of the classes.
+        prevalence: in the same order; None leaves them as they are.
+    """
+    if prevalence is None:
+        return tuple(probabilities)
+    joint = [p * share for p, share in zip(probabilities, prevalence.values(), strict=True)]
+    return tuple(value / math.fsum(joint) for value in joint)
+
+
 def in_words(prevalence: Mapping[str, float]) -> str:
     """For rows of results."""
-    return "for prevalence " + ", ".join(f"{name} {p:g}" for name, p in prevalence.items())
+    return ANY_PREVALENCE + ", ".join(f"{name} {p:g}" for name, p in prevalence.items())
 
 
 def _number(text: str, todo: str) -> float:

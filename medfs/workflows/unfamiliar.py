@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from medfs.core.guards import Beyond, ScanGuard, Verdict
 from medfs.core.measured import MEASURES
-from medfs.preprocess.measure import FLOOR
+from medfs.preprocess.measure import FLOOR, RIM_MM
 from medfs.preprocess.presets import Preset
 from medfs.workflows.embed import Embedded
 
@@ -113,6 +113,11 @@ def _wording(measure: str, preset: Preset) -> _Wording:
         "log_noise": _Wording("voxels differ from their neighbours by", change, unit),
         "log_edge": _Wording(
             "at the edge of the region values change by", change, f"{unit} per mm"
+        ),
+        "brighter": _Wording(
+            f"the region is brighter than what lies within {RIM_MM:g} mm around it in",
+            _percent,
+            "% of pairs of voxels",
         ),
     }[measure]
 

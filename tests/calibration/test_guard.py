@@ -163,6 +163,19 @@ def test_a_single_number_far_out_of_range_is_told(drawn, name, sign):
     assert not verdict.checked
 
 
+@pytest.mark.parametrize(("usual", "told"), [((0.9,), True), ((0.1,), True), ((0.1, 0.9), False)])
+def test_a_region_that_does_not_stand_out_is_told_where_findings_do(drawn, usual, told):
+    """Bright findings or dark ones; where both occur, what lies between is in their range."""
+    support, seen, block, _ = drawn
+    rng = np.random.default_rng(0)
+    for i, m in enumerate(seen):
+        m.values[-1] = usual[i % len(usual)] + 0.05 * rng.normal()
+    values = seen[0].values.clone()
+    values[-1] = 0.5
+    _, (verdict,) = judge(learn_guard(support, seen), block[:1], [Measured(values, "CT")])
+    assert ([b.measure for b in verdict.beyond] == ["brighter"]) == told
+
+
 def test_a_foreign_support_case_is_found_and_no_other(drawn):
     support, seen, *_ = drawn
     assert foreign_cases(support, seen) == {}

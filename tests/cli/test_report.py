@@ -222,6 +222,76 @@ def test_scans_without_a_probability_keep_their_row(medfs, model, support, out, 
     assert len(rows_of(text, "2 new scans")) == 2
 
 
+RARE = {"smooth": 0.9, "spiculated": 0.1}
+PREVALENCE = ",".join(f"{name}={share}" for name, share in RARE.items())
+EVERYWHERE = "classes are as common as this: smooth 0.9, spiculated 0.1"
+
+
+@pytest.fixture(scope="module")
+def rare(model_made, support_made, tmp_path_factory):
+    out = tmp_path_factory.mktemp("rare") / "report.html"
+    made = ReportRequest(model_made, support_made, out, saliency=1, prevalence=PREVALENCE)
+    make_report(made)
+    return out.read_text("utf-8")
+
+
+def section_of(text, name):
+    return text.split(f'id="{name}"')[1].split("<section")[0]
+
+
+def test_probabilities_are_those_of_the_prevalence_asked_for(model, rare):
+    report = json.loads((model / "report.json").read_text())
+    shown = section_of(rare, "cases")
+    found = [int(p) for p in re.findall(r'class="number">&?[gl]?t?;?(\d+)%', shown)]
+    wanted = []
+    for a, b in report["held_out"].values():
+        p = 9 * a / (9 * a + b)
+        wanted.append(tuple(min(max(round(100 * x), 1), 99) for x in (p, 1 - p)))
+    assert sorted(zip(found[::2], found[1::2], strict=True)) == sorted(wanted)
+
+
+def test_every_part_with_probabilities_says_which_prevalence_it_is_meant_for(rare, written):
+    html5lib.HTMLParser(strict=True).parse(rare)
+    for part in ("verdict", "reliability", "worth", "cases", "saliency"):
+        assert EVERYWHERE in section_of(rare, part), part
+    assert "where 0.1 of all cases are spiculated" in section_of(rare, "ranking")
+    assert EVERYWHERE not in written
+    for part in ("reliability", "worth", "cases", "saliency"):
+        assert "all classes are equally common" in section_of(written, part), part
+
+
+def test_scores_count_cases_as_often_as_their_class_occurs(model, rare):
+    report = json.loads((model / "report.json").read_text())
+    losses = {name: [] for name in RARE}
+    for case in report["cases"]:
+        a, b = report["held_out"][case["case"]]
+        p, name = 9 * a / (9 * a + b), case["class"]
+        losses[name].append(-np.log(p if name == "smooth" else 1 - p))
+    wanted = sum(share * np.mean(losses[name]) for name, share in RARE.items())
+    rows = ["".join("".join(r).split()) for r in rows_of(rare, "Scores of 8 held-out cases")]
+    guess = -0.9 * np.log(0.9) - 0.1 * np.log(0.1)
+    assert f"Logloss{wanted:.3f}{guess:.3f}0isbest" in rows
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_predictions_for_another_prevalence_are_pointed_out(
+    medfs, model, support, scans, out, tmp_path, same
+):
+    path, asked = tmp_path / "p.csv", ("--prevalence", PREVALENCE)
+    done = medfs("predict", model, scans, "--out", path, *(asked if same else ()))
+    assert done.code == 0
+    report = ("report", model, "--support", support, "--out", out, "--saliency", 0)
+    assert medfs(*report, "--predictions", path, *asked).code == 0
+    told = section_of(out.read_text("utf-8"), "predictions")
+    assert ("for another prevalence than" in told) != same
+    assert EVERYWHERE in told
+
+
+def test_a_prevalence_that_names_no_class_of_the_model_is_refused(refused, model, support):
+    said = refused(2, "report", model, "--support", support, "--prevalence", "a=0.5,b=0.5")
+    assert "every class of the model needs one prevalence" in said
+
+
 def test_deface_crops(medfs, model, support, out, written, tmp_path):
     cropped = tmp_path / "cropped.html"
     done = medfs(
@@ -260,7 +330,11 @@ def test_every_one_of_three_classes_has_its_curves(three):
     for name in ("kind-0", "kind-1", "kind-2"):
         for curve in ("ROC curve", "Precision and recall", "Decision curve"):
             assert f"{curve} of {name}" in three
-    found = rows_of(three, "Left-out cases to which their own class was the most probable one")
+    caption = (
+        "Left-out cases to which their own class was the most probable one, all classes taken as "
+        "equally common"
+    )
+    found = rows_of(three, caption)
     assert len(found) == 3
     assert "chosen to find 60% of new patients with it" in " ".join(three.split())
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from medfs.scans.write import write_nifti
 
@@ -69,6 +70,13 @@ def lung_without_a_finding(voxels, mask, affine):
     return np.random.default_rng(1).normal(-850, 15, voxels.shape), mask, affine
 
 
+def a_mask_of_nothing(voxels, mask, affine):
+    """Strands with edges as sharp as those of a finding, but none that follows the mask."""
+    coarse = np.random.default_rng(1).normal(size=voxels.shape)
+    strands = gaussian_filter(coarse, 1.2 / np.linalg.norm(affine[:3, :3], axis=0))
+    return np.where(strands > 1.2 * strands.std(), -300, -850) + 15 * coarse, mask, affine
+
+
 WRONG = {
     soft_tissue: "around the region is",
     flipped: "around the region is",
@@ -77,6 +85,7 @@ WRONG = {
     corrupted: "voxels that equal all their neighbours",
     thick: "voxels are at their widest",
     lung_without_a_finding: "at the edge of the region values change by",
+    a_mask_of_nothing: "the region is brighter than what lies within 3 mm around it in",
 }
 
 

@@ -184,6 +184,25 @@ def test_split_sets_are_mapies_class_by_class(level):
         np.testing.assert_array_equal(ours[:, k].numpy(), kept)
 
 
+@pytest.mark.parametrize("level", [0.6, 0.75, 0.9])
+def test_split_sets_are_torchcps_class_conditional_ones(level):
+    # Its import needs torchsort, torch_geometric and transformers: a development tool by hand.
+    torchcp = pytest.importorskip("torchcp.classification", reason="torchcp is not installed")
+
+    rng, way = np.random.default_rng(4), 3
+    y = torch.from_numpy(rng.integers(way, size=90))
+    z, z_new = (torch.from_numpy(3 * rng.normal(size=(n, way))) for n in (90, 200))
+    known = strangeness(z)[torch.arange(90), y]
+    ours = in_set(p_values(known, y, strangeness(z_new)[:, y], way), torch.bincount(y), level)
+    theirs = torchcp.predictor.ClassConditionalPredictor(
+        torchcp.score.LAC(), alpha=1 - level, device=torch.device("cpu")
+    )
+    theirs.calculate_threshold(z, y)
+    kept = theirs.predict_with_logits(z_new)
+    torch.testing.assert_close(ours, kept.bool())
+    assert 0.05 < float(ours.double().mean()) < 0.95
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_jackknife_sets_are_mapies_with_one_patient_left_out_at_a_time():
     pytest.importorskip("mapie")

@@ -139,7 +139,7 @@ def test_numbers_that_json_does_not_have_are_refused(model, value):
         parse_preset(read_model(model).preset)
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 99, "1", None, True, 1.5, [1]])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 99, "1", None, True, 1.5, [1]])
 def test_another_schema_version_is_refused(model, version):
     edit(model, lambda d: d.update(schema_version=version))
     with pytest.raises(IntegrityError):

@@ -106,3 +106,39 @@ def test_floor_is_deterministic():
 
 def test_certain_probabilities_have_no_floor():
     assert ece_floor(np.eye(3), 0, redraws=10) == 0
+
+
+def repeated(probabilities, labels, times):
+    """Every case as often as its class says."""
+    index = np.repeat(np.arange(len(labels)), times[labels])
+    return probabilities[index], labels[index]
+
+
+def test_weights_count_like_repeated_cases():
+    probabilities, labels = calibrated(200, 4)
+    times = np.array([1, 3, 2])[: probabilities.shape[1]]
+    weighted = reliability_table(probabilities, labels, 10, times[labels].astype(float))
+    wanted = reliability_table(*repeated(probabilities, labels, times))
+    np.testing.assert_allclose(weighted.accuracy, wanted.accuracy)
+    np.testing.assert_allclose(weighted.confidence, wanted.confidence)
+    np.testing.assert_allclose(weighted.weight, wanted.count)
+    assert weighted.ece == pytest.approx(wanted.ece)
+    filled = weighted.count > 0
+    assert (weighted.effective <= weighted.count + 1e-9)[filled].all()
+    assert (weighted.effective >= 1 - 1e-9)[filled].all()
+
+
+def test_the_floor_of_weighted_cases_is_what_perfect_predictors_show():
+    """Shifted to a prevalence at which the sample was not drawn, and weighted back to it."""
+    shares, gaps, floors = np.array([0.85, 0.15]), [], []
+    rng = np.random.default_rng(0)
+    for seed in range(300):
+        labels = np.repeat([0, 1], 60)
+        logit = rng.normal(2 * labels - 1.0, 1.0) * 2
+        joint = shares / (1 + np.exp(np.stack([logit, -logit], axis=1)))
+        p = joint / joint.sum(axis=1, keepdims=True)
+        by_class = shares / 0.5
+        gaps.append(ece(p, labels, 10, by_class[labels]))
+        floors.append(ece_floor(p, seed, 3, 10, by_class))
+    assert np.mean(gaps) == pytest.approx(np.mean(floors), rel=0.1)
+    assert np.mean(floors) > 0.02

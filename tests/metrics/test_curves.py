@@ -46,6 +46,18 @@ def test_precision_and_recall_are_those_of_scikit_learn(drawn):
     np.testing.assert_allclose(ours.thresholds, thresholds[::-1])
 
 
+@given(pairs, st.integers(2, 9))
+def test_weighted_precision_is_that_of_scikit_learn(drawn, often):
+    scores, positive = arrays(drawn)
+    weights = np.where(positive, 1.0, often)
+    ours = precision_recall_curve(scores, positive, weights)
+    precision, recall, _ = reference.precision_recall_curve(positive, scores, sample_weight=weights)
+    np.testing.assert_allclose(ours.precision, precision[-2::-1])
+    np.testing.assert_allclose(ours.recall, recall[-2::-1])
+    assert (ours.precision_limits[:, 0] <= ours.precision + 1e-12).all()
+    assert (ours.precision_limits[:, 1] >= ours.precision - 1e-12).all()
+
+
 @given(pairs)
 def test_limits_hold_their_points(drawn):
     scores, positive = arrays(drawn)
@@ -105,6 +117,17 @@ def test_prevalence_reweights_the_classes():
     found = decision_curve(probabilities, positive, thresholds, prevalence=0.1)
     np.testing.assert_allclose(found.model, wanted.model)
     np.testing.assert_allclose(found.everybody, wanted.everybody)
+
+
+def test_weights_say_how_common_the_other_classes_are():
+    probabilities = np.array([0.2, 0.6, 0.7, 0.9])
+    positive, thresholds = np.array([False, False, False, True]), np.linspace(0, 0.9, 10)
+    often = np.array([1, 5, 1, 1])
+    wanted = decision_curve(
+        np.repeat(probabilities, often), np.repeat(positive, often), thresholds, 0.3
+    )
+    found = decision_curve(probabilities, positive, thresholds, 0.3, often.astype(float))
+    np.testing.assert_allclose(found.model, wanted.model)
 
 
 def test_one_class_has_no_curve():

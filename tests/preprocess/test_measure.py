@@ -1,12 +1,15 @@
 """What the guard measures: known values, and no dependence on how a scan is laid out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import mannwhitneyu
 
 from medfs.core.errors import DataError
 from medfs.core.measured import MEASURES, Measured
-from medfs.preprocess.measure import measure
+from medfs.preprocess.measure import _brighter, measure
 from medfs.preprocess.patching import make_patch
 from medfs.preprocess.presets import load_preset
 
@@ -37,6 +40,40 @@ def test_known_values(nodule):
     # The difference from the mean of six neighbours has variance 7/6 that of the noise.
     expected = 0.6745 * 0.02 * np.sqrt(7 / 6)
     assert np.exp(found["log_noise"]) - 0.01 == pytest.approx(expected, rel=0.2)
+
+
+def test_where_the_mask_outlines_nothing_half_of_all_pairs_are_brighter(nodule, volume):
+    scan, mask = nodule
+    assert named(*nodule)["brighter"] > 0.99
+    assert named(volume(-900 - scan.voxels[0], modality="CT"), mask)["brighter"] < 0.01
+    beside = np.roll(mask, (14, 0, 0), axis=(0, 1, 2))
+    assert named(scan, beside)["brighter"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_how_much_brighter_does_not_depend_on_unit_or_contrast(volume, ball):
+    mr, mask = load_preset("mr"), ball((50, 48, 46), (24.5, 23.5, 22.5), 6.0)
+    voxels = np.random.default_rng(0).normal(100, 20, mask.shape) + 15 * mask
+    found = [
+        measure(scan, make_patch(scan, mask, mr)).values[MEASURES.index("brighter")]
+        for scan in (volume(voxels.astype(np.float32)), volume((7 * voxels).astype(np.float32)))
+    ]
+    assert 0.6 < float(found[0]) < 0.8
+    assert float(found[0]) == pytest.approx(float(found[1]), abs=1e-3)
+
+
+def test_brighter_is_the_statistic_of_mann_and_whitney():
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 9, 70).astype(float), rng.integers(2, 9, 50).astype(float)
+    expected = mannwhitneyu(one, other).statistic / (70 * 50)
+    assert _brighter(one, other) == pytest.approx(expected, abs=1e-12)
+
+
+def test_without_a_rim_there_is_nothing_to_be_brighter_than(volume):
+    voxels = np.random.default_rng(0).normal(-500, 50, (60, 60, 60)).astype(np.float32)
+    scan = volume(voxels, modality="CT")
+    patch = make_patch(scan, np.ones(voxels.shape, dtype=bool), LUNG)
+    whole = replace(patch, roi=torch.ones_like(patch.roi))
+    assert float(measure(scan, whole).values[MEASURES.index("brighter")]) == 0.5
 
 
 def test_a_mirrored_scan_measures_the_same(nodule, volume):

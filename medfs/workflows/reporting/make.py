@@ -1,6 +1,6 @@
 """MODEL, CASES and maybe predictions → one HTML file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from medfs.reporting.values import Page, Section
 from medfs.storage.files import write_text
 from medfs.workflows.asked import Asked
 from medfs.workflows.predict import Predictor, load_predictor
+from medfs.workflows.prevalence import shifted
 from medfs.workflows.reporting.local import Local, read_local
 from medfs.workflows.reporting.predictions import Row, read_predictions
 from medfs.workflows.reporting.reading import Seen, read_all
@@ -48,6 +49,7 @@ class ReportRequest:
         names: call cases and scans what the user calls them.
         deface: crop pictures to the region.
         saliency: how many cases get a map.
+        prevalence: how common each class is, `CLASS=NUMBER,…`; None if all are alike.
     """
 
     model: Path
@@ -59,6 +61,7 @@ class ReportRequest:
     deface: bool = False
     saliency: int = 6
     device: str = "auto"
+    prevalence: str | None = None
 
 
 def make_report(request: ReportRequest, progress: Callable[[int], None] = lambda _: None) -> int:
@@ -75,6 +78,7 @@ def make_report(request: ReportRequest, progress: Callable[[int], None] = lambda
         UserError: what cannot be used, and why; CohortError if these are not the model's cases.
     """
     predictor = load_predictor(request.model, request.device, use_cache=False)
+    predictor = predictor.at_prevalence(request.prevalence)
     content, local = read_model(request.model), read_local(request.model)
     rows = _predictions(request, predictor)
     given = _cases(request, predictor)
@@ -87,7 +91,7 @@ def make_report(request: ReportRequest, progress: Callable[[int], None] = lambda
         content.settings,
         model_hashes(request.model),
         tuple(
-            _support_case(m, s, content.report, request.names)
+            _support_case(m, s, content.report, request.names, predictor.prevalence)
             for m, s in zip(matched, seen, strict=True)
         ),
         _excluded(content.report, local, request.names),
@@ -124,7 +128,13 @@ def _predictions(request: ReportRequest, predictor: Predictor) -> tuple[Row, ...
     return read_predictions(request.predictions, predictor.class_names)
 
 
-def _support_case(matched: Matched, seen: Seen, report: dict[str, Any], names: bool) -> SupportCase:
+def _support_case(
+    matched: Matched,
+    seen: Seen,
+    report: dict[str, Any],
+    names: bool,
+    prevalence: Mapping[str, float] | None,
+) -> SupportCase:
     ordinal, case = matched.ordinal, matched.case
     told = (report.get("held_out") or {}).get(ordinal)
     return SupportCase(
@@ -135,7 +145,7 @@ def _support_case(matched: Matched, seen: Seen, report: dict[str, Any], names: b
         matched.notes,
         seen.slices,
         seen.features,
-        None if told is None else tuple(told),
+        None if told is None else shifted(told, prevalence),
     )
 
 

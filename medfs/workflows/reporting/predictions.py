@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medfs.core.errors import DataError
+from medfs.workflows.prevalence import ANY_PREVALENCE, in_words
 
 _TODO = "Give the file that `medfs predict` wrote with this model"
 _ROUNDING = 1e-3
@@ -25,6 +26,12 @@ class Row:
     probabilities: tuple[float, ...] | None
     note: str
     extra: Mapping[str, str]
+
+    def meant_for(self, prevalence: Mapping[str, float] | None) -> bool:
+        """Whether its note says this prevalence; None: that it says none."""
+        if prevalence is None:
+            return ANY_PREVALENCE not in self.note
+        return self.note.endswith(in_words(prevalence))
 
 
 def read_predictions(path: Path, class_names: Sequence[str]) -> tuple[Row, ...]:

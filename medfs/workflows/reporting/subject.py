@@ -25,7 +25,8 @@ class SupportCase:
         notes: what was done to the scan; free of names.
         slices: a plane each.
         features: one row.
-        held_out: probabilities by a classifier that never saw its patient, or None.
+        held_out: probabilities by a classifier that never saw its patient, or None; for the
+            prevalence that the report was asked for.
     """
 
     ordinal: str
@@ -40,11 +41,32 @@ class SupportCase:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Cases that were held out, side by side: probabilities, class and number of each."""
+    """Cases that were held out, side by side.
+
+    Attributes:
+        probabilities: for a place where classes are as common as `shares` say.
+        labels: class of each.
+        at: number of each among all cases.
+        shares: of the classes; they sum to 1.
+    """
 
     probabilities: Float[np.ndarray, "case way"]
     labels: Int[np.ndarray, "case"]
     at: Int[np.ndarray, "case"]
+    shares: Float[np.ndarray, "way"]
+
+    @property
+    def class_weights(self) -> Float[np.ndarray, "way"]:
+        """What a case of each class counts, so that classes are as common as `shares` say.
+
+        A class of which no case was held out counts as if one had been.
+        """
+        here = np.bincount(self.labels, minlength=len(self.shares)).clip(1) / len(self.labels)
+        return self.shares / here
+
+    @property
+    def weights(self) -> Float[np.ndarray, "case"]:
+        return self.class_weights[self.labels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +104,14 @@ class Subject:
         return self.predictor.class_names
 
     @property
+    def shares(self) -> Float[np.ndarray, "way"]:
+        """How common each class is where the probabilities are meant for: alike if not asked."""
+        known = self.predictor.prevalence
+        if known is None:
+            return np.full(len(self.class_names), 1 / len(self.class_names))
+        return np.array(list(known.values()))
+
+    @property
     def held_out(self) -> HeldOut | None:
         """None where no case could be held out."""
         names = self.class_names
@@ -92,4 +122,5 @@ class Subject:
             np.array([c.held_out for _, c in known], dtype=np.float64),
             np.array([names.index(c.label) for _, c in known]),
             np.array([i for i, _ in known]),
+            self.shares,
         )

@@ -3,7 +3,7 @@
 from medfs.core.features import Features
 from medfs.reporting.values import Cell, Entry, Likeness, Paragraph, Section, Table
 from medfs.workflows.reporting.neighbours import distances, nearest
-from medfs.workflows.reporting.sections.wording import HELD_OUT, percent
+from medfs.workflows.reporting.sections.wording import HELD_OUT, meant_for, percent
 from medfs.workflows.reporting.subject import Subject, SupportCase
 
 _ALIKE = 3
@@ -19,10 +19,11 @@ def case_table(subject: Subject) -> Section:
     columns = (f"p({name})" for name in subject.class_names)
     head = ("Case and class", *columns, "Most probable", "Looks like")
     rows = tuple(_row(subject, i, alike[i]) for i in order)
+    place = meant_for(subject.predictor.prevalence)
     words = (
-        f"{HELD_OUT} The cases most wrong come first: look at them, and at their labels. “Looks "
-        "like” are the nearest cases of other patients, as far as the features go that the model "
-        "reads."
+        f"{HELD_OUT} They are meant {place}. The cases most wrong come first: look at them, and "
+        "at their labels. “Looks like” are the nearest cases of other patients, as far as the "
+        "features go that the model reads."
     )
     table = Table("Probabilities of support cases when held out", head, rows)
     return Section("cases", "Case by case", (Paragraph(words), table))

@@ -44,7 +44,11 @@ def _recalls(found: Mapping[str, Any]) -> Table:
         for name, s in found.items()
     )
     head = ("Class", "Recognised", "95% interval", "Patients")
-    return Table("Left-out cases to which their own class was the most probable one", head, rows)
+    caption = (
+        "Left-out cases to which their own class was the most probable one, all classes taken as "
+        "equally common"
+    )
+    return Table(caption, head, rows)
 
 
 def _point(point: Mapping[str, Any]) -> Table:
@@ -59,8 +63,8 @@ def _point(point: Mapping[str, Any]) -> Table:
         for called, key in named.items()
     )
     caption = (
-        f"Called {point['positive']} from a probability of {point['threshold']:.3f}, chosen to "
-        f"find {point['target']:.0%} of new patients with it"
+        f"Called {point['positive']} from a probability of {point['threshold']:.3f} at even "
+        f"prevalence, chosen to find {point['target']:.0%} of new patients with it"
     )
     return Table(caption, ("At this threshold", "Share", "95% interval", "Patients"), rows)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from medfs.reporting.values import Block, Cell, Entry, Paragraph, Section, Table
 from medfs.workflows.reporting.predictions import Row
-from medfs.workflows.reporting.sections.wording import percent, plural
+from medfs.workflows.reporting.sections.wording import meant_for, percent, plural
 from medfs.workflows.reporting.subject import Subject
 
 # Further columns that predict may write, and their heads here. Others are not shown.
@@ -23,7 +23,9 @@ def new_scans(subject: Subject, rows: Sequence[Row], names: bool) -> Section:
     n_way = len(subject.class_names)
     cells = tuple(_row(row, i, extra, names, n_way) for i, row in enumerate(rows, 1))
     table = Table(plural(len(rows), "new scan"), head, cells)
-    blocks: list[Block] = [_words(rows), table] if rows else [_words(rows)]
+    blocks: list[Block] = [_words(rows), *_place(subject, rows)]
+    if rows:
+        blocks.append(table)
     return Section("predictions", "New scans", tuple(blocks))
 
 
@@ -36,6 +38,22 @@ def _words(rows: Sequence[Row]) -> Paragraph:
     if without:
         return Paragraph(f"{plural(without, 'scan')} got no probability.", "warn")
     return Paragraph("Every scan got a probability.")
+
+
+def _place(subject: Subject, rows: Sequence[Row]) -> list[Paragraph]:
+    """Which place the probabilities are meant for; they come from a file, as they were written."""
+    prevalence = subject.predictor.prevalence
+    told = [row.meant_for(prevalence) for row in rows if row.probabilities is not None]
+    if all(told):
+        return [Paragraph(f"They are meant {meant_for(prevalence)}.")] if told else []
+    return [
+        Paragraph(
+            f"{plural(told.count(False), 'scan')} got probabilities for another prevalence than "
+            f"the rest of this page, which is meant {meant_for(prevalence)}: give `medfs predict` "
+            "and `medfs report` the same `--prevalence`.",
+            "warn",
+        )
+    ]
 
 
 def _row(row: Row, number: int, extra: Sequence[str], names: bool, n_way: int) -> tuple[Entry, ...]:

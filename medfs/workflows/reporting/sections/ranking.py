@@ -46,11 +46,11 @@ def _roc(held_out: HeldOut, label: int, name: str) -> Chart:
 
 def _precision_recall(held_out: HeldOut, label: int, name: str) -> Chart:
     scores, positive = held_out.probabilities[:, label], held_out.labels == label
-    curve = precision_recall_curve(scores, positive)
-    share = float(positive.mean())
+    curve = precision_recall_curve(scores, positive, held_out.weights)
+    share = float(held_out.shares[label])
     words = (
         f"Of the cases taken for {name} the share that is {name}, against the share of {name} "
-        f"that is found, at every threshold. Among these cases {share:.0%} are {name}, which is "
+        f"that is found, at every threshold, where {share:.3g} of all cases are {name}: that is "
         "what guessing reaches; where it is rarer the curve lies lower."
     )
     found, right = curve.recall.tolist(), curve.precision.tolist()

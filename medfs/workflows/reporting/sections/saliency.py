@@ -8,7 +8,7 @@ import numpy as np
 from medfs.reporting.values import Card, Gallery, Paragraph, Section
 from medfs.workflows.reporting.occlusion import Occlusion, occlude
 from medfs.workflows.reporting.reading import patch_of
-from medfs.workflows.reporting.sections.wording import percent
+from medfs.workflows.reporting.sections.wording import meant_for, percent
 from medfs.workflows.reporting.slices import Look, slices
 from medfs.workflows.reporting.subject import Subject
 from medfs.workflows.sources import ScanSource
@@ -70,7 +70,8 @@ def saliency(
     for one in chosen:
         cards.append(_card(subject, one, source_of(one.at), look))
         progress(1)
-    return Section("saliency", title, (Paragraph(_WORDS), Gallery(tuple(cards))))
+    words = f"{_WORDS} Probabilities are meant {meant_for(subject.predictor.prevalence)}."
+    return Section("saliency", title, (Paragraph(words), Gallery(tuple(cards))))
 
 
 def _card(subject: Subject, one: Chosen, source: ScanSource, look: Look) -> Card:

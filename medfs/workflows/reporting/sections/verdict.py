@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medfs.reporting.values import Paragraph, Section
+from medfs.workflows.reporting.sections.wording import meant_for
 from medfs.workflows.reporting.subject import Subject
 from medfs.workflows.wording import in_words
 
@@ -14,8 +15,20 @@ def verdict(subject: Subject) -> Section:
     """Ranking, calibration and doubts, in plain words."""
     report = subject.report
     made = [Paragraph(line) for line in in_words(report).splitlines()[:-1]]
-    blocks = [_ranking(report), *_doubts(report), *made]
+    blocks = [_ranking(report), *_place(subject), *_doubts(report), *made]
     return Section("verdict", "In short", tuple(blocks))
+
+
+def _place(subject: Subject) -> list[Paragraph]:
+    known = subject.predictor.prevalence
+    if known is None:
+        return []
+    return [
+        Paragraph(
+            f"Probabilities on this page are meant {meant_for(known)}. AUROC, the shares "
+            "recognised, thresholds, sets of classes and the learning curve do not depend on it."
+        )
+    ]
 
 
 def _ranking(report: Mapping[str, Any]) -> Paragraph:

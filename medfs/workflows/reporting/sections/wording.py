@@ -1,5 +1,7 @@
 """Words that several sections use."""
 
+from collections.abc import Mapping
+
 NOTHING_HELD_OUT = (
     "Not available: a class has a single patient, so no case can be held out, and figures on cases "
     "that the model has seen would mean nothing."
@@ -13,6 +15,16 @@ CHOSEN = (
     "Which features, mapper and calibrator are used was decided by all cases: expect new ones to "
     "look slightly worse, and those of another hospital worse than that."
 )
+
+EVEN = "for a place where all classes are equally common"
+
+
+def meant_for(prevalence: Mapping[str, float] | None) -> str:
+    """Which place probabilities are meant for, as the end of a sentence."""
+    if prevalence is None:
+        return EVEN
+    shares = [f"{named} {share:.3g}" for named, share in prevalence.items()]
+    return f"for a place where classes are as common as this: {', '.join(shares)}"
 
 
 def percent(share: float) -> str:

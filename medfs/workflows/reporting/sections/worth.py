@@ -5,15 +5,15 @@ from jaxtyping import Float
 
 from medfs.metrics.decision_curve import decision_curve
 from medfs.reporting.values import Block, Chart, Charts, Line, Paragraph, Section
-from medfs.workflows.reporting.sections.wording import NOTHING_HELD_OUT
+from medfs.workflows.reporting.sections.wording import NOTHING_HELD_OUT, meant_for
 from medfs.workflows.reporting.subject import HeldOut, Subject
 
 _THRESHOLDS = np.arange(1, 96) / 100
 _INTRO = (
     "Whoever acts from a probability of 20% on says that a false alarm is a quarter as bad as a "
     "miss. Net benefit counts both at that rate, per case, in units of one patient found; acting "
-    "on nobody is worth 0. A model is of use where its curve lies above both others. Classes are "
-    "taken as equally common here, as they are in the probabilities."
+    "on nobody is worth 0. A model is of use where its curve lies above both others. "
+    "Probabilities and net benefit are meant "
 )
 
 
@@ -23,14 +23,18 @@ def worth(subject: Subject) -> Section:
     blocks: tuple[Block, ...] = (Paragraph(NOTHING_HELD_OUT),)
     if held_out is not None:
         charts = tuple(_chart(held_out, k, subject.class_names) for k in subject.watched)
-        blocks = (Paragraph(_INTRO), Charts(charts))
+        blocks = (Paragraph(f"{_INTRO}{meant_for(subject.predictor.prevalence)}."), Charts(charts))
     return Section("worth", "What would acting on it be worth?", blocks)
 
 
 def _chart(held_out: HeldOut, label: int, names: tuple[str, ...]) -> Chart:
-    share = 1 / len(names)
+    share = float(held_out.shares[label])
     curve = decision_curve(
-        held_out.probabilities[:, label], held_out.labels == label, _THRESHOLDS, share
+        held_out.probabilities[:, label],
+        held_out.labels == label,
+        _THRESHOLDS,
+        share,
+        held_out.weights,
     )
     better = curve.model > np.maximum(curve.everybody, 0.0) + 1e-12
     at = _THRESHOLDS[better]
