@@ -14,6 +14,7 @@ from medfs.workflows.asked import Asked
 from medfs.workflows.predict import Predictor, load_predictor
 from medfs.workflows.prevalence import shifted
 from medfs.workflows.reporting.local import Local, read_local
+from medfs.workflows.reporting.matched import Matched
 from medfs.workflows.reporting.predictions import Row, read_predictions
 from medfs.workflows.reporting.reading import Seen, read_all
 from medfs.workflows.reporting.sections.case_table import case_table
@@ -30,7 +31,7 @@ from medfs.workflows.reporting.sections.wording import plural
 from medfs.workflows.reporting.sections.worth import worth
 from medfs.workflows.reporting.slices import Look
 from medfs.workflows.reporting.subject import Subject, SupportCase
-from medfs.workflows.reporting.support import Matched, match
+from medfs.workflows.reporting.support import match
 from medfs.workflows.sets import stored_sets
 
 NOTICE = "For research use only. Not a medical device: not for diagnosis or treatment."

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from medfs.core.errors import DataError, UserError
 from medfs.core.features import Features
@@ -16,11 +15,9 @@ from medfs.preprocess.patching import make_patch
 from medfs.reporting.values import Slice
 from medfs.workflows.embed import Embedder
 from medfs.workflows.predict import Predictor
+from medfs.workflows.reporting.matched import Matched
 from medfs.workflows.reporting.slices import Look, slices
 from medfs.workflows.sources import ScanSource
-
-if TYPE_CHECKING:
-    from medfs.workflows.reporting.support import Matched
 
 _LOOK_AHEAD = 2
 
@@ -55,7 +52,7 @@ def features_of(embedder: Embedder, patch: Patch, case_id: str) -> Features:
 
 def read_all(
     predictor: Predictor,
-    cases: Sequence["Matched"],
+    cases: Sequence[Matched],
     look: Look,
     progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[Seen, ...]:
@@ -75,8 +72,8 @@ def read_all(
     return tuple(found)
 
 
-def _patches(predictor: Predictor, cases: Sequence["Matched"]) -> Iterator[Patch]:
-    def load(case: "Matched") -> Patch:
+def _patches(predictor: Predictor, cases: Sequence[Matched]) -> Iterator[Patch]:
+    def load(case: Matched) -> Patch:
         try:
             return patch_of(predictor, case.source)
         except UserError as error:

@@ -2,29 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from medfs.core.cases import Case
 from medfs.core.errors import CohortError, IntegrityError, UserError
 from medfs.workflows.predict import Predictor
+from medfs.workflows.reporting.matched import Matched
 from medfs.workflows.reporting.reading import patch_of
 from medfs.workflows.sources import FileSource
 
 _TODO = "Give the very cases that `medfs adapt` read, or adapt again to these"
-
-
-@dataclass(frozen=True)
-class Matched:
-    """A support case and the ordinal by which its model knows it."""
-
-    ordinal: str
-    source: FileSource
-    notes: tuple[str, ...]
-
-    @property
-    def case(self) -> Case:
-        return self.source.case
 
 
 def match(
