@@ -39,8 +39,8 @@ class FewShotClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         mapper: name of a mapper, `medfs info` lists them; or `auto`, the one that comes with medfs.
-        features: name or names of feature extractors; or `auto`: radiomics, unless held-out cases
-            clearly prefer another kind (docs/features.md).
+        features: name or names of feature extractors; or `auto`: radiomics, with layout where
+            nothing is marked, unless held-out cases clearly prefer others (docs/features.md).
         preset: name of a preset, a .yaml file, or `auto`.
         weights: file of weights by name of backbone.
         spacing: mm along x, y, z of scans given as arrays, whose axes must be in RAS order.
