@@ -22,10 +22,16 @@ def export(
     precision: Annotated[
         str, typer.Option(help="Of a backbone's weights: float32, float16 or int8.")
     ] = "float32",
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Prediction sets of this level as a second output; --sets split models."),
+    ] = None,
 ) -> None:
     """Write a model as a file that runs without medfs: patch in, calibrated probabilities out."""
     from medfs.workflows.export import export as run
 
+    if kind == "bundle" and coverage is not None:
+        raise UsageError("a bundle has no prediction sets", todo="Leave --coverage out")
     if kind == "bundle":
         _bundle(model, out, packed, precision)
         return
@@ -33,7 +39,7 @@ def export(
         raise UsageError("--zip is for bundles", todo="Leave it out, or use --format bundle")
 
     say("tracing the model and checking the file: about a minute")
-    done = run(model, kind, out, precision)
+    done = run(model, kind, out, precision, coverage)
     say(f"{done.size / 1e6:.1f} MB written to {out}")
     say(f"probabilities differ from medfs's own by at most {done.difference:.1g} on test patches")
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from medfs.core.errors import UsageError
 from medfs.core.theta import Theta
 
 # A level is a decimal, counts are whole: rounding must not decide between them.
@@ -141,3 +142,51 @@ class PredictionSets:
     def __call__(self, x: Float[Tensor, "case feature"], level: float) -> Bool[Tensor, "case way"]:
         """Which classes are in the set of each case; a set may be empty."""
         return in_set(self.p_values(x), self.n_patients, level)
+
+    def rule(self, level: float) -> "SetRule":
+        """The same sets at one level by a bound per class: what can leave the house.
+
+        Raises:
+            UsageError: more than one classifier is needed, and they are derived from single
+                patients.
+        """
+        if self.method != SPLIT:
+            raise UsageError(
+                f"sets by {self.method} cannot be exported",
+                why="They need a classifier for every patient, which tells of single patients",
+                todo="Adapt with --sets split, or leave --coverage out",
+            )
+        counts = self.n_patients.tolist()
+        bounds = [
+            _bound(self.scores[self.labels == k], (1 - level) * (n + 1) + _ROUNDING - 1)
+            for k, n in enumerate(counts)
+        ]
+        return SetRule(self.members[0], self.temperature, torch.stack(bounds))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetRule:
+    """Sets at one level, from a single classifier.
+
+    Attributes:
+        member: the classifier that had not seen the patients of `bounds`.
+        temperature: of its logits.
+        bounds: strangeness up to which a class is in the set.
+    """
+
+    member: Theta
+    temperature: Float[Tensor, ""]
+    bounds: Float[Tensor, "way"]
+
+    def __call__(self, x: Float[Tensor, "case feature"]) -> Bool[Tensor, "case way"]:
+        """Which classes are in the set of each case; a set may be empty."""
+        logits = self.member(x.to(self.bounds.dtype)) / self.temperature
+        return strangeness(logits) <= self.bounds
+
+
+def _bound(known: Float[Tensor, "unit"], more_than: float) -> Float[Tensor, ""]:
+    """What must not be exceeded so that more than so many of these are at least as large."""
+    needed = math.floor(more_than) + 1
+    if needed <= 0:
+        return known.new_tensor(math.inf)
+    return known.sort(descending=True).values[needed - 1]

@@ -1,7 +1,7 @@
 """Patch → probabilities as one torch module: whatever leaves medfs is made from it.
 
-Encoders, θ and calibration are inside. A consumer that got logits, or features, would have to
-calibrate by itself, and would not.
+Encoders, θ and calibration are inside, and prediction sets if wanted. A consumer that got logits,
+or features, would have to calibrate by itself, and would not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,17 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from medfs.core.classifiers import CalibratedClassifier
 from medfs.core.errors import UsageError
 from medfs.core.features import Encoder
 from medfs.core.patches import PatchBatch
+from medfs.core.prediction_sets import SetRule
+
+# Of the buffers of prediction sets, before their own names.
+_RULE = "rule"
 
 
 class PatchClassifier(torch.nn.Module):
@@ -24,12 +28,18 @@ class PatchClassifier(torch.nn.Module):
     Args:
         encoders: those of the classifier, in its order.
         calibrated: θ and the calibration, which become buffers.
+        rule: of prediction sets, where they are wanted too; becomes buffers as well.
 
     Raises:
         UsageError: an encoder is no torch module, so that it cannot be part of a graph.
     """
 
-    def __init__(self, encoders: Sequence[Encoder], calibrated: CalibratedClassifier) -> None:
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        calibrated: CalibratedClassifier,
+        rule: SetRule | None = None,
+    ) -> None:
         super().__init__()
         for encoder in encoders:
             if not isinstance(encoder, torch.nn.Module):
@@ -39,8 +49,8 @@ class PatchClassifier(torch.nn.Module):
                     todo="Adapt with other --features",
                 )
         self.encoders = torch.nn.ModuleList(encoders)  # type: ignore[arg-type]
-        self._form = calibrated
-        for name, tensor in leaves(calibrated).items():
+        self._form, self._rule = calibrated, rule
+        for name, tensor in (leaves(calibrated) | leaves(rule, _RULE)).items():
             self.register_buffer(_buffer(name), tensor.detach().clone())
         self.requires_grad_(False).eval()
 
@@ -49,8 +59,10 @@ class PatchClassifier(torch.nn.Module):
         image: Float[Tensor, "batch 1 x y z"],
         region: Float[Tensor, "batch 1 x y z"],
         spacing: Float[Tensor, "batch 3"],
-    ) -> Float[Tensor, "batch way"]:
-        """Calibrated probabilities in float32.
+    ) -> Float[Tensor, "batch way"] | tuple[Float[Tensor, "batch way"], Bool[Tensor, "batch way"]]:
+        """Calibrated probabilities in float32; with a rule also which classes are in the set.
+
+        A set that would be empty holds the most probable class.
 
         Args:
             image: normalised by the model's preset, on its grid.
@@ -59,9 +71,17 @@ class PatchClassifier(torch.nn.Module):
         """
         patches = PatchBatch(image, region, spacing)
         features = torch.cat([encoder(patches).float() for encoder in self.encoders], dim=1)
-        found = {name: self.get_buffer(_buffer(name)) for name in leaves(self._form)}
-        calibrated = with_leaves(self._form, found)
-        return calibrated.probabilities(features).float()
+        probabilities = self._filled(self._form).probabilities(features).float()
+        if self._rule is None:
+            return probabilities
+        kept = self._filled(self._rule, _RULE)(features)
+        top = probabilities >= probabilities.amax(dim=1, keepdim=True)
+        return probabilities, kept | (top & ~kept.any(dim=1, keepdim=True))
+
+    def _filled(self, form: Any, at: str = "") -> Any:
+        """A value with this module's buffers in it, which move between devices."""
+        found = {name: self.get_buffer(_buffer(name)) for name in leaves(form, at)}
+        return with_leaves(form, found, at)
 
 
 def leaves(value: Any, at: str = "") -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INPUTS = ("image", "region", "spacing")
-OUTPUT = "probabilities"
+OUTPUT, SETS = "probabilities", "prediction_set"
 # Opset 18 is what torch's exporter is written for; every ONNX Runtime since 1.14 knows it.
 OPSET = 18
 FACTS = "medfs.json"
@@ -58,7 +58,7 @@ def to_pt2(program: torch.export.ExportedProgram, facts: Mapping[str, Any]) -> b
 
 
 def to_onnx(program: torch.export.ExportedProgram, facts: Mapping[str, Any]) -> bytes:
-    """An ONNX model of opset 18 with named inputs and output.
+    """An ONNX model of opset 18 with named inputs, and outputs as the facts have them.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
@@ -78,7 +78,7 @@ def to_onnx(program: torch.export.ExportedProgram, facts: Mapping[str, Any]) -> 
             dynamo=True,
             opset_version=OPSET,
             input_names=list(INPUTS),
-            output_names=[OUTPUT],
+            output_names=list(facts["output"]),
             # Consumers optimise by themselves; the exporter's own rewriting takes three times as
             # long as all the rest.
             optimize=False,

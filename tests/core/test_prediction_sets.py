@@ -6,10 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medfs.core.errors import UsageError
 from medfs.core.prediction_sets import (
     CV,
     JACKKNIFE,
     SPLIT,
+    PredictionSets,
     guaranteed,
     highest_level,
     in_set,
@@ -17,6 +19,7 @@ from medfs.core.prediction_sets import (
     patients_needed,
     strangeness,
 )
+from medfs.core.theta import LinearHead, Theta
 
 
 def jackknife_trials(rng, trials, n, spread):
@@ -239,3 +242,32 @@ def test_jackknife_sets_are_mapies_with_one_patient_left_out_at_a_time():
         ours = in_set(p, count, 0.85)[:, 0].numpy()
         assert (ours >= wider[:, k]).all()
         assert (ours != wider[:, k]).any()
+
+
+@given(
+    seed=st.integers(0, 500),
+    counts=st.lists(st.integers(1, 12), min_size=2, max_size=4),
+    level=st.floats(0.05, 0.999),
+)
+def test_a_bound_per_class_gives_the_same_sets(seed, counts, level):
+    generator = torch.Generator().manual_seed(seed)
+    way = len(counts)
+    labels = torch.repeat_interleave(torch.arange(way), torch.tensor(counts))
+    # Few different scores: ties are common.
+    scores = torch.randint(-3, 4, (len(labels),), generator=generator).double() / 2
+    weight = torch.randn(way, 2, generator=generator, dtype=torch.float64)
+    member = Theta((), LinearHead(weight, torch.zeros(way, dtype=torch.float64)))
+    one = torch.tensor(1.0, dtype=torch.float64)
+    sets = PredictionSets(SPLIT, (member,), one, scores, labels, torch.zeros_like(labels))
+    x = torch.randn(20, 2, generator=generator, dtype=torch.float64)
+    assert torch.equal(sets.rule(level)(x), sets(x, level))
+
+
+def test_sets_of_several_classifiers_have_no_rule_of_one():
+    labels = torch.tensor([0, 1])
+    member = Theta((), LinearHead(torch.zeros(2, 1), torch.zeros(2)))
+    sets = PredictionSets(
+        JACKKNIFE, (member, member), torch.tensor(1.0), torch.zeros(2), labels, labels
+    )
+    with pytest.raises(UsageError, match="cannot be exported"):
+        sets.rule(0.5)

@@ -16,7 +16,9 @@ import torch
 
 from medfs.core.cases import Case
 from medfs.core.errors import IntegrityError, OutputError, UsageError
+from medfs.core.features import Features
 from medfs.export.graph import PatchClassifier
+from medfs.export.model_folder import read_model
 from medfs.export.programs import FACTS, INPUTS, OUTPUT, to_onnx, to_pt2, trace
 from medfs.scans.write import write_nifti
 from medfs.synthesis.cohorts import simulate_cohort
@@ -24,6 +26,7 @@ from medfs.testing.samples import random_patches
 from medfs.workflows import export as workflow
 from medfs.workflows.adapt import AdaptRequest, adapt
 from medfs.workflows.predict import load_predictor
+from medfs.workflows.sets import ask_sets
 from medfs.workflows.sources import FileSource
 
 
@@ -126,9 +129,40 @@ def test_the_documented_consumer_gives_what_predict_gives(files, predictor, mode
 def test_a_file_that_disagrees_is_not_written(model, tmp_path, monkeypatch):
     monkeypatch.setattr(workflow, "trace", lambda *_: None)
     monkeypatch.setattr(workflow, "to_pt2", lambda *_: b"")
-    monkeypatch.setitem(workflow.CONSUMERS, "pt2", lambda _: lambda _: np.full((3, 2), 0.5))
+    monkeypatch.setitem(workflow.OUTPUTS, "pt2", lambda _: lambda _: [np.full((3, 2), 0.5)])
     with pytest.raises(IntegrityError, match="does not agree"):
         workflow.export(model, "pt2", tmp_path / "m.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pt2"])
+def test_prediction_sets_are_a_second_output(model, tmp_path, kind):
+    split = tmp_path / "split"
+    adapt(
+        AdaptRequest(
+            model.parent / "cases", split, features=("radiomics",), sets="split", use_cache=False
+        )
+    )
+    out = tmp_path / f"m.{kind}"
+    workflow.export(split, kind, out, coverage=0.5)
+    predictor = load_predictor(split, "cpu", use_cache=False)
+    patches = random_patches(4, predictor.embedder.preset.shape, seed=9)
+    probabilities, kept = workflow.OUTPUTS[kind](out.read_bytes())(patches)
+    features = [e(patches) for e in predictor.embedder.encoders]
+    asked = ask_sets(read_model(split), split, 0.5)
+    for i, (p, row) in enumerate(zip(probabilities, kept, strict=True)):
+        one = Features({"radiomics": features[0][i : i + 1]})
+        assert asked.of(one, int(p.argmax())) == tuple(np.flatnonzero(row))
+    if kind == "onnx":
+        facts = onnxruntime.InferenceSession(out.read_bytes()).get_modelmeta().custom_metadata_map
+        assert json.loads(facts["medfs"])["prediction_sets"]["nominal"] == 0.5
+
+
+def test_sets_that_need_single_patients_do_not_leave(model, tmp_path):
+    with pytest.raises(UsageError, match="cannot be exported"):
+        workflow.export(model, "pt2", tmp_path / "m.pt2", coverage=0.5)
+    with pytest.raises(UsageError, match="patients of every class"):
+        workflow.export(model, "pt2", tmp_path / "m.pt2", coverage=0.99)
     assert list(tmp_path.iterdir()) == []
 
 
