@@ -90,7 +90,7 @@ class Cell:
 
 def main() -> None:
     args = _arguments()
-    warnings.filterwarnings("ignore", module="mapie|sklearn")
+    warnings.filterwarnings("ignore", module="mapie|sklearn|torchcp")
     encoders = build_encoders(("radiomics",), {}, choose_device("cpu"))
     used, rows = recipe(args.mapper, encoders), []
     for task in frozen_tasks(args.benchmark, args.task):

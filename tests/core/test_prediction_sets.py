@@ -187,6 +187,7 @@ def test_split_sets_are_mapies_class_by_class(level):
         np.testing.assert_array_equal(ours[:, k].numpy(), kept)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("level", [0.6, 0.75, 0.9])
 def test_split_sets_are_torchcps_class_conditional_ones(level):
     # Its import needs torchsort, torch_geometric and transformers: a development tool by hand.
