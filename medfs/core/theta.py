@@ -104,6 +104,19 @@ class QuadraticHead:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RelationHead:
+    """logits = w · relu(W x + b_k): one small network for all classes, each with its offsets."""
+
+    w_in: Float[Tensor, "hidden feature"]
+    offsets: Float[Tensor, "way hidden"]
+    w_out: Float[Tensor, "hidden"]
+
+    def __call__(self, x: Rows) -> Float[Tensor, "case way"]:
+        seen = (x @ self.w_in.T)[:, None, :] + self.offsets
+        return torch.relu(seen) @ self.w_out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Theta:
     """What a mapper decides: steps that prepare the features, then a head."""
 
@@ -143,6 +156,7 @@ STEPS: dict[str, tuple[type, dict[str, str]]] = {
 HEADS: dict[str, tuple[type, dict[str, str]]] = {
     "linear": (LinearHead, {"weight": "wf", "bias": "w"}),
     "quadratic": (QuadraticHead, {"means": "wf", "roots": "wff", "bias": "w"}),
+    "relation": (RelationHead, {"w_in": "hf", "offsets": "wh", "w_out": "h"}),
 }
 
 

@@ -10,18 +10,33 @@ Parameters = dict[str, Tensor]
 
 
 def descend(
-    loss: Callable[[Parameters], Tensor], start: Mapping[str, Tensor], rate: Tensor, n_steps: int
+    loss: Callable[[Parameters], Tensor],
+    start: Mapping[str, Tensor],
+    rate: Tensor | Mapping[str, Tensor],
+    n_steps: int,
+    first_order: bool = False,
 ) -> Parameters:
     """Parameters after `n_steps` of plain gradient descent.
 
     The result is a function of `start` and `rate` with exact derivatives of every order: the
     gradients inside are `torch.func.grad`, and nothing is detached or patched.
+
+    Args:
+        loss: of the parameters.
+        start: parameters by name.
+        rate: one for all, or one for each by name that broadcasts with it.
+        n_steps: how many.
+        first_order: take the gradients inside for constants; the result is the same, its
+            derivatives are not.
     """
     slope = torch.func.grad(loss)
+    rates = rate if isinstance(rate, Mapping) else dict.fromkeys(start, rate)
     parameters = dict(start)
     for _ in range(n_steps):
         gradients = slope(parameters)
-        parameters = {name: p - rate * gradients[name] for name, p in parameters.items()}
+        if first_order:
+            gradients = {name: gradient.detach() for name, gradient in gradients.items()}
+        parameters = {name: p - rates[name] * gradients[name] for name, p in parameters.items()}
     return parameters
 
 

@@ -113,11 +113,18 @@ class EndToEndMAML(torch.nn.Module):
         encoder: (case, channel, x, y, z) → (case, feature).
         n_features: length of its rows.
         steps: of the inner loop, at least 1.
+        first_order: take the inner loop's gradients for constants (FOMAML, in the same paper).
     """
 
-    def __init__(self, encoder: torch.nn.Module, n_features: int, steps: int = 3) -> None:
+    def __init__(
+        self,
+        encoder: torch.nn.Module,
+        n_features: int,
+        steps: int = 3,
+        first_order: bool = False,
+    ) -> None:
         super().__init__()
-        self.encoder, self.steps = encoder, steps
+        self.encoder, self.steps, self.first_order = encoder, steps, first_order
         self.log_scale = torch.nn.Parameter(torch.tensor(-math.log(n_features)))
         self.log_rate = torch.nn.Parameter(torch.tensor(math.log(0.01)))
 
@@ -133,7 +140,8 @@ class EndToEndMAML(torch.nn.Module):
             return support_loss(logits(parameters, support), members)
 
         first = self._first_step(support, members)
-        return logits(descend(loss, first, self.log_rate.exp(), self.steps - 1), query)
+        rate, more = self.log_rate.exp(), self.steps - 1
+        return logits(descend(loss, first, rate, more, self.first_order), query)
 
     def _first_step(self, support: Tensor, members: Tensor) -> dict[str, Tensor]:
         """The head starts at the prototypes; they and the first loss share one pass."""
@@ -149,6 +157,8 @@ class EndToEndMAML(torch.nn.Module):
 
         of_head, of_x = torch.func.grad(loss, argnums=(0, 1))(head, x)
         slope = {**pull_back(of_x)[0], **of_head}
+        if self.first_order:
+            slope = {name: gradient.detach() for name, gradient in slope.items()}
         return {n: p - self.log_rate.exp() * slope[n] for n, p in {**start, **head}.items()}
 
     def _features(self, parameters: dict[str, Tensor], images: Tensor) -> Tensor:

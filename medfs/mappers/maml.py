@@ -1,6 +1,7 @@
 """MAML with exact second derivatives (Finn, Abbeel & Levine, ICML 2017)."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,8 @@ class MAML(TensorMapper):
     Args:
         steps: of the inner loop.
         width: of the network that descends.
+        first_order: FOMAML, the paper's approximation: φ gets its gradient as if those of the
+            inner loop were constants. θ is the same, training is cheaper.
     """
 
     def __init__(
@@ -32,33 +35,54 @@ class MAML(TensorMapper):
         hidden: int = 0,
         steps: int = 5,
         width: int = 32,
+        first_order: bool = False,
     ) -> None:
         super().__init__(n_features, embedding, hidden)
-        self.steps = steps
-        generator = torch.Generator().manual_seed(0)
-        drawn = torch.randn(width, n_features, generator=generator) / n_features**0.5
-        self.start = torch.nn.ParameterDict(
-            {
-                "w_in": drawn,
-                "b_in": torch.zeros(width),
-                "w_out": torch.zeros(n_features, width),
-                "b_out": torch.zeros(n_features),
-            }
-        )
+        self.steps, self.first_order = steps, first_order
+        self.start = network_start(n_features, width)
         self.log_scale = torch.nn.Parameter(torch.tensor(-math.log(n_features)))
         self.log_rate = torch.nn.Parameter(torch.tensor(-math.log(n_features)))
 
     def theta(self, x: Float[Tensor, "case feature"], members: Float[Tensor, "case way"]) -> Theta:
         steps, x = self.embedding(x, members)
-
-        def loss(parameters: dict[str, Tensor]) -> Tensor:
-            network, head = _split(parameters)
-            return support_loss(head(network(x)), members)
-
-        network = Residual(**self.start)
-        start = {**self.start, **prototype_start(network(x), members, self.log_scale.exp())}
-        network, head = _split(descend(loss, start, self.log_rate.exp(), self.steps))
+        rate = self.log_rate.exp()
+        network, head = descended(
+            x, members, dict(self.start), self.log_scale.exp(), rate, self.steps, self.first_order
+        )
         return Theta((*steps, network), head)
+
+
+def network_start(n_features: int, width: int) -> torch.nn.ParameterDict:
+    """A residual network that begins as the identity, drawn from no global state."""
+    drawn = torch.randn(width, n_features, generator=torch.Generator().manual_seed(0))
+    return torch.nn.ParameterDict(
+        {
+            "w_in": drawn / n_features**0.5,
+            "b_in": torch.zeros(width),
+            "w_out": torch.zeros(n_features, width),
+            "b_out": torch.zeros(n_features),
+        }
+    )
+
+
+def descended(
+    x: Float[Tensor, "case feature"],
+    members: Float[Tensor, "case way"],
+    start: Mapping[str, Tensor],
+    scale: Tensor,
+    rate: Tensor | Mapping[str, Tensor],
+    n_steps: int,
+    first_order: bool = False,
+) -> tuple[Residual, LinearHead]:
+    """Network and head after the inner loop; the head starts at scaled prototypes."""
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        network, head = _split(parameters)
+        return support_loss(head(network(x)), members)
+
+    seen = Residual(**start)(x)
+    whole = {**start, **prototype_start(seen, members, scale)}
+    return _split(descend(loss, whole, rate, n_steps, first_order))
 
 
 def _split(parameters: dict[str, Tensor]) -> tuple[Residual, LinearHead]:

@@ -50,8 +50,20 @@ MAPPERS = Registry(
             "class covariances, modulation (Bateni 2020)",
         ),
         "maml": ("medfs.mappers.maml:MAML", "gradient steps, learned start (Finn 2017)"),
+        "meta-sgd": ("medfs.mappers.meta_sgd:MetaSGD", "gradient steps, learned rates (Li 2017)"),
         "anil": ("medfs.mappers.anil:ANIL", "gradient steps of the head alone (Raghu 2020)"),
         "hyper": ("medfs.mappers.hyper:Hyper", "θ written by a set encoder"),
+        "linear-probe": (
+            "medfs.mappers.linear_probe:LinearProbe",
+            "logistic regression (Tian 2020)",
+        ),
+        "feat": ("medfs.mappers.feat:FEAT", "prototypes adapted as a set (Ye 2020)"),
+        "distribution-calibration": (
+            "medfs.mappers.distribution_calibration:DistributionCalibration",
+            "spreads borrowed from known classes (Yang 2021)",
+        ),
+        "relation": ("medfs.mappers.relation:Relation", "learned comparison (Sung 2018)"),
+        "svm": ("medfs.mappers.svm:SVM", "support vectors, differentiated through (Lee 2019)"),
         "mixture": ("medfs.mappers.mixture:Mixture", "ridge experts, averaged by their evidence"),
     },
 )

@@ -76,6 +76,11 @@ def disturb(module, size=0.2, seed=11):
             module.embedding.mean.copy_(0.3 * torch.randn(n_features, generator=generator))
             spread = 0.5 + torch.rand(n_features, generator=generator)
             module.embedding.spread.copy_(spread)
+    if hasattr(module, "base_known"):
+        # All but a few base classes are known.
+        module.base_means.copy_(torch.randn(module.base_means.shape, generator=generator))
+        module.base_spreads.copy_(torch.rand(module.base_spreads.shape, generator=generator))
+        module.base_known[3:] = 1
     return module
 
 
@@ -84,10 +89,13 @@ def build(name, seen="support", n_features=6, dtype=torch.float64, **options):
     from medfs.workflows.registries import MAPPERS
 
     kind = MAPPERS.load(name)
-    if name in ("simple-cnaps", "maml", "hyper", "mixture"):
+    if name in ("simple-cnaps", "maml", "meta-sgd", "hyper", "mixture"):
         options = {"width": 6, **options}
     # A mixture has units of its own.
     own = {"experts": 5} if name == "mixture" else SEEN[seen]
+    if name == "distribution-calibration":
+        # Gaussians do not go through a hidden layer.
+        own = {"embedding": own["embedding"], "base": 12}
     return disturb(kind(n_features, **own, **options).to(dtype))
 
 

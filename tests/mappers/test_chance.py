@@ -11,7 +11,21 @@ from medfs.mappers.base import query_logits
 from medfs.workflows.registries import MAPPERS
 
 N_EPISODES, N_WAY, N_SHOT, N_FEATURES = 400, 3, 5, 6
-ON_TENSORS = ("prototype", "simpleshot", "r2d2", "simple-cnaps", "maml", "anil", "hyper")
+ON_TENSORS = (
+    "prototype",
+    "simpleshot",
+    "r2d2",
+    "simple-cnaps",
+    "maml",
+    "anil",
+    "hyper",
+    "linear-probe",
+    "feat",
+    "svm",
+    "meta-sgd",
+    "distribution-calibration",
+    "relation",
+)
 
 
 @pytest.fixture(scope="module")

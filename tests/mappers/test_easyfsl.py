@@ -95,3 +95,48 @@ def test_the_supports_own_standardisation_can_be_had_in_easyfsl_too(methods, eas
         shared = theta.embed(tasks.query[0]).square().sum(dim=1, keepdim=True)
         distances = (shared - theta(tasks.query[0])).clamp_min(0).sqrt()
         torch.testing.assert_close(-distances, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_adapted_prototypes_are_those_of_easyfsls_feat(methods, easyfsl):
+    """With the same weights in its attention, whose dropout is off outside of training."""
+    mapper = methods.build("feat", "none", N_FEATURES, torch.float32)
+    with torch.no_grad():
+        mapper.log_scale.zero_()
+    attention = import_module("easyfsl.modules").MultiHeadAttention(
+        1, N_FEATURES, N_FEATURES, N_FEATURES
+    )
+    attention.load_state_dict(
+        {
+            "w_qs.weight": mapper.of_query,
+            "w_ks.weight": mapper.of_key,
+            "w_vs.weight": mapper.of_value,
+            "fc.weight": mapper.out.weight,
+            "fc.bias": mapper.out.bias,
+            "layer_norm.weight": mapper.norm.weight,
+            "layer_norm.bias": mapper.norm.bias,
+        }
+    )
+    attention.eval()
+    for tasks in _episodes(methods):
+        reference = _reference(easyfsl.FEAT, tasks, attention_module=attention)
+        ours = query_logits(mapper, tasks.support, tasks.members, tasks.query)[0].detach()
+        squared = tasks.query[0].square().sum(dim=1, keepdim=True) - ours
+        torch.testing.assert_close(-squared.sqrt(), reference, rtol=1e-4, atol=1e-4)
+
+
+def test_relation_scores_are_those_of_easyfsl(methods, easyfsl):
+    """Its relation module reads maps of one voxel, the prototype's channels before the query's."""
+    mapper = methods.build("relation", "none", N_FEATURES, torch.float32)
+    first = torch.nn.Linear(2 * N_FEATURES, 2 * N_FEATURES)
+    last = torch.nn.Linear(2 * N_FEATURES, 1, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(torch.cat([mapper.of_class, mapper.of_case], dim=1))
+        first.bias.copy_(mapper.offset)
+        last.weight.copy_(mapper.score[None])
+    module = torch.nn.Sequential(torch.nn.Flatten(), first, torch.nn.ReLU(), last)
+    classifier = easyfsl.RelationNetworks(feature_dimension=N_FEATURES, relation_module=module)
+    for tasks in _episodes(methods):
+        support, query = (t[0][..., None, None] for t in (tasks.support, tasks.query))
+        classifier.process_support_set(support, tasks.support_labels[0])
+        ours = query_logits(mapper, tasks.support, tasks.members, tasks.query)[0]
+        torch.testing.assert_close(ours, classifier(query), rtol=1e-4, atol=1e-4)

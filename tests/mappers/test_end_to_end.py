@@ -113,6 +113,44 @@ def test_every_parameter_gets_a_gradient(name):
         assert bool(parameter.grad.any()), name
 
 
+def test_without_second_order_the_encoder_has_the_gradient_of_a_plain_loop():
+    """The same logits as with it; slopes by autograd, as constants."""
+    tasks = batch(1, dtype=torch.float64)
+    learner = disturbed(EndToEndMAML(Net(), 6, steps=3, first_order=True)).double()
+    exact = disturbed(EndToEndMAML(Net(), 6, steps=3)).double()
+    with torch.no_grad():
+        # A head that is not sure yet, and long steps: there the second order matters.
+        for one in (learner, exact):
+            one.log_scale.fill_(-6)
+            one.log_rate.fill_(-1)
+    torch.testing.assert_close(learner(tasks), exact(tasks))
+    loss_of(learner, tasks).backward()
+    loss_of(exact, tasks).backward()
+
+    kernel = learner.encoder.kernel.detach().clone().requires_grad_()
+    own = {"kernel": kernel}
+    members, scale = tasks.members[0], learner.log_scale.detach().exp()
+
+    def logits(parameters, images):
+        features = torch.func.functional_call(learner.encoder, parameters["own"], (images,))
+        return features @ parameters["weight"].T + parameters["bias"]
+
+    means = 2 * members.T @ torch.func.functional_call(learner.encoder, own, (tasks.support[0],))
+    at = {"kernel": kernel, "weight": 2 * scale * means, "bias": -scale * means.square().sum(1)}
+    for _ in range(3):
+        leaves = {name: p.detach().requires_grad_() for name, p in at.items()}
+        of = {"own": {"kernel": leaves["kernel"]}, **leaves}
+        loss = -(members * logits(of, tasks.support[0]).log_softmax(dim=1)).sum()
+        slopes = torch.autograd.grad(loss, list(leaves.values()))
+        rate = learner.log_rate.detach().exp()
+        at = {n: p - rate * s for (n, p), s in zip(at.items(), slopes, strict=True)}
+    of = {"own": {"kernel": at["kernel"]}, **at}
+    loss = torch.nn.functional.cross_entropy(logits(of, tasks.query[0]), tasks.query_labels[0])
+    expected = torch.autograd.grad(loss, kernel)[0]
+    torch.testing.assert_close(learner.encoder.kernel.grad, expected)
+    assert float((exact.encoder.kernel.grad - expected).norm() / expected.norm()) > 0.1
+
+
 @pytest.mark.parametrize("name", LEARNERS)
 def test_gradients_are_those_of_finite_differences(name):
     learner, tasks = disturbed(LEARNERS[name]()).double(), batch(1, dtype=torch.float64)

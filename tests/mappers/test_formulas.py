@@ -12,6 +12,7 @@ from medfs.core.theta import UnitLength
 from medfs.mappers.base import query_logits
 from medfs.mappers.hyper import Hyper
 from medfs.mappers.r2d2 import R2D2
+from medfs.mappers.relation import Relation
 
 SEEN = ("none", "support", "population", "population-hidden")
 SHOTS = ((3, 3), (1, 4), (5, 2, 3))
@@ -110,6 +111,16 @@ def test_prototypes_are_weighted_means_and_logits_minus_distances(methods, seen,
     # What all classes share is left out of the logits.
     expected = -scale * (distances - np.square(q).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(logits, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shots", SHOTS)
+def test_relation_begins_as_minus_the_mean_absolute_difference(methods, shots):
+    x, members, query = _task(methods, shots)
+    logits = Relation(6, "none").double().theta(x, members)(query).detach().numpy()
+    labels = members.argmax(dim=1).numpy()
+    means = np.stack([x.numpy()[labels == k].mean(axis=0) for k in range(len(shots))])
+    expected = -np.abs(query.numpy()[:, None] - means).mean(axis=2)
+    np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_hyper_begins_as_ridge(methods):

@@ -1,4 +1,4 @@
-"""MAML and ANIL against gradient descent written as a loop, outside of torch.func."""
+"""MAML, Meta-SGD and ANIL against gradient descent written as a loop, outside of torch.func."""
 
 import pytest
 import torch
@@ -20,6 +20,7 @@ def _network(x, p):
 def _by_hand(start, forward, x, members, rate, n_steps, second_order=True):
     """Gradient descent without torch.func; without second order, slopes are constants."""
     parameters = dict(start)
+    rates = rate if isinstance(rate, dict) else dict.fromkeys(start, rate)
     for _ in range(n_steps):
         # As variables of their own: where the head starts depends on the network, its steps do not.
         parameters = {name: p.clone() for name, p in parameters.items()}
@@ -28,7 +29,7 @@ def _by_hand(start, forward, x, members, rate, n_steps, second_order=True):
         if not second_order:
             slopes = [slope.detach() for slope in slopes]
         moved = zip(parameters.items(), slopes, strict=True)
-        parameters = {name: p - rate * slope for (name, p), slope in moved}
+        parameters = {name: p - rates[name] * slope for (name, p), slope in moved}
     return parameters
 
 
@@ -66,20 +67,22 @@ def _maml_by_hand(mapper, x, members, query, second_order=True):
     def forward(rows, p):
         return _network(rows, p) @ p["weight"].T + p["bias"]
 
-    rate = mapper.log_rate.exp()
+    rate = dict(mapper.rates) if hasattr(mapper, "rates") else mapper.log_rate.exp()
     found = _by_hand(start, forward, z, members, rate, mapper.steps, second_order)
     for step in steps:
         query = step(query)
     return forward(query, found)
 
 
+@pytest.mark.parametrize("first_order", [False, True])
 @pytest.mark.parametrize("seen", SEEN)
 @pytest.mark.parametrize("n_steps", [0, 1, 5])
-def test_maml_is_a_loop_of_gradient_steps_on_network_and_head(methods, seen, n_steps):
-    mapper = methods.build("maml", seen, steps=n_steps)
+@pytest.mark.parametrize("name", ["maml", "meta-sgd"])
+def test_a_loop_of_gradient_steps_on_network_and_head(methods, name, n_steps, seen, first_order):
+    mapper = methods.build(name, seen, steps=n_steps, first_order=first_order)
     x, members, query = _task(methods)
     logits = mapper.theta(x, members)(query)
-    expected = _maml_by_hand(mapper, x, members, query)
+    expected = _maml_by_hand(mapper, x, members, query, second_order=not first_order)
     torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-10)
     _assert_same_gradients(mapper, logits, expected)
 
@@ -113,3 +116,33 @@ def _assert_same_gradients(mapper, one, other):
             assert first is None and second is None  # noqa: PT018
             continue
         torch.testing.assert_close(first, second, rtol=1e-9, atol=1e-9)
+
+
+def test_meta_sgd_with_equal_rates_is_maml(methods):
+    maml = methods.build("maml", "none", steps=3)
+    other = methods.build("meta-sgd", "none", steps=3)
+    with torch.no_grad():
+        other.load_state_dict({**other.state_dict(), **_without_rate(maml.state_dict())})
+        for rate in other.rates.values():
+            rate.fill_(maml.log_rate.exp())
+    x, members, query = _task(methods)
+    one, two = (mapper.theta(x, members)(query) for mapper in (maml, other))
+    torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
+
+
+def _without_rate(state):
+    return {name: t for name, t in state.items() if name != "log_rate"}
+
+
+def test_a_negative_rate_climbs(methods):
+    """The loss of the support after the step tells the direction."""
+    x, members, _ = _task(methods)
+    losses = []
+    for sign in (1, -1):
+        mapper = methods.build("meta-sgd", "none")
+        with torch.no_grad():
+            for rate in mapper.rates.values():
+                rate.fill_(sign * 0.01)
+        logits = mapper.theta(x, members)(x)
+        losses.append(-float((members * logits.log_softmax(dim=1)).sum()))
+    assert losses[0] < losses[1] - 1e-4

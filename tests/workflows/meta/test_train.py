@@ -38,11 +38,26 @@ def stop_after(n_validations):
 
 
 @pytest.mark.parametrize(
-    "name", ["prototype", "simpleshot", "r2d2", "simple-cnaps", "anil", "hyper"]
+    "name",
+    [
+        "prototype",
+        "simpleshot",
+        "r2d2",
+        "simple-cnaps",
+        "anil",
+        "hyper",
+        "linear-probe",
+        "feat",
+        "svm",
+        "meta-sgd",
+        "distribution-calibration",
+        "relation",
+    ],
 )
 def test_training_lowers_the_validation_loss(name, request_for, config):
+    hidden = 0 if name == "distribution-calibration" else 4
     run = config(
-        mapper={"name": name, "settings": {"embedding": "population", "hidden": 4}},
+        mapper={"name": name, "settings": {"embedding": "population", "hidden": hidden}},
         loop={"steps": 90, "tasks": 8, "validate_every": 30, "average": 0.9},
     )
     history = meta_train(request_for(run))["history"]
