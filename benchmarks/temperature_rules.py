@@ -12,7 +12,7 @@ around what is expected with one case less, as the held-out classifiers had.
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from medfs.calibration.temperature import LogNormalPrior, fit_prior, fit_scalar,
 from medfs.core.threads import single_thread
 from medfs.metrics.calibration import ece, ece_floor
 
+_FACTORS = np.logspace(-0.9, 0.9, 37)
 Rule = Callable[[Drawn], float]
 
 
@@ -41,6 +42,8 @@ def main() -> None:
         for kind in dict.fromkeys(key[0] for key in cells):
             own = [r for r in rows if (r["mapper"], r["kind"]) == (mapper, kind)]
             section(f"{mapper}, {kind}: NLL; ECE less floor", _table(own))
+        drawn_of = {(key[2], key[3]): drawn for key, drawn in cells.items() if key[1] == mapper}
+        section(f"{mapper}: best temperature over the mapper's own, by task", _best_table(drawn_of))
     write_json(args.out, {"schema_version": 1, "rows": rows})
 
 
@@ -97,6 +100,13 @@ def _figures(drawn: Sequence[Drawn], rule: Rule) -> dict[str, float]:
     return {"nll": -float(log_p[torch.arange(len(labels)), labels].mean()), "excess_ece": excess}
 
 
+def _nll(drawn: Sequence[Drawn], factor: float) -> float:
+    losses = [
+        torch.nn.functional.cross_entropy(d.logits / (factor * d.expected), d.labels) for d in drawn
+    ]
+    return float(torch.stack(losses).mean())
+
+
 def _table(rows: Sequence[dict]) -> str:
     shots = sorted({r["shots"] for r in rows})
     lines = []
@@ -108,6 +118,19 @@ def _table(rows: Sequence[dict]) -> str:
             cells.append(f"{nll:.4f}; {gap:.3f}")
         lines.append((name, *cells))
     return markdown(("rule", *(f"K = {k}" for k in shots)), lines)
+
+
+def _best_table(drawn_of: Mapping[tuple[str, int], Sequence[Drawn]]) -> str:
+    """One factor for all episodes of a task, which nobody can know: how far tasks differ."""
+    shots = sorted({k for _, k in drawn_of})
+    lines = []
+    for task in dict.fromkeys(task for task, _ in drawn_of):
+        best = []
+        for k in shots:
+            losses = [_nll(drawn_of[task, k], factor) for factor in _FACTORS]
+            best.append(f"{_FACTORS[int(np.argmin(losses))]:.2f}")
+        lines.append((task, *best))
+    return markdown(("task", *(f"K = {k}" for k in shots)), lines)
 
 
 def _arguments() -> argparse.Namespace:
