@@ -75,8 +75,8 @@ class PatchClassifier(torch.nn.Module):
         if self._rule is None:
             return probabilities
         kept = self._filled(self._rule, _RULE)(features)
-        top = probabilities >= probabilities.amax(dim=1, keepdim=True)
-        return probabilities, kept | (top & ~kept.any(dim=1, keepdim=True))
+        top = torch.nn.functional.one_hot(probabilities.argmax(dim=1), probabilities.shape[1])
+        return probabilities, kept | (top.bool() & ~kept.any(dim=1, keepdim=True))
 
     def _filled(self, form: Any, at: str = "") -> Any:
         """A value with this module's buffers in it, which move between devices."""
