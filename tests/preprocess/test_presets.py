@@ -108,3 +108,11 @@ def test_a_preset_of_the_user_is_read_from_its_path(tmp_path):
         load_preset(str(path))
     with pytest.raises(UsageError, match="Known"):
         load_preset("ct-lungs")
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("ct-lung", True), ("shape", True), ("ct-soft", False), ("mr", False), ("pet", False)],
+)
+def test_a_plain_rule_does_not_know_the_finding(name, known):
+    assert load_preset(name).knows_the_finding is known

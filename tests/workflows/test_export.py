@@ -17,6 +17,7 @@ import torch
 from medfs.core.cases import Case
 from medfs.core.errors import IntegrityError, OutputError, UsageError
 from medfs.core.features import Features
+from medfs.core.patches import PatchBatch
 from medfs.export.graph import PatchClassifier
 from medfs.export.model_folder import read_model
 from medfs.export.programs import FACTS, INPUTS, OUTPUT, to_onnx, to_pt2, trace
@@ -26,6 +27,7 @@ from medfs.testing.samples import random_patches
 from medfs.workflows import export as workflow
 from medfs.workflows.adapt import AdaptRequest, adapt
 from medfs.workflows.predict import load_predictor
+from medfs.workflows.reporting.reading import patch_of
 from medfs.workflows.sets import ask_sets
 from medfs.workflows.sources import FileSource
 
@@ -146,13 +148,17 @@ def test_prediction_sets_are_a_second_output(model, tmp_path, kind):
     out = tmp_path / f"m.{kind}"
     workflow.export(split, kind, out, coverage=0.5)
     predictor = load_predictor(split, "cpu", use_cache=False)
-    patches = random_patches(4, predictor.embedder.preset.shape, seed=9)
+    # Sets of noise are all alike; those of the cases are not.
+    scans = sorted((model.parent / "cases").rglob("*_mask.nii.gz"))
+    cases = [Case(m.name, m.name, m.with_name(m.name.replace("_mask", "")), m) for m in scans]
+    patches = PatchBatch.of(*(patch_of(predictor, FileSource(case, True)) for case in cases))
     probabilities, kept = workflow.OUTPUTS[kind](out.read_bytes())(patches)
     features = [e(patches) for e in predictor.embedder.encoders]
     asked = ask_sets(read_model(split), split, 0.5)
     for i, (p, row) in enumerate(zip(probabilities, kept, strict=True)):
         one = Features({"radiomics": features[0][i : i + 1]})
         assert asked.of(one, int(p.argmax())) == tuple(np.flatnonzero(row))
+    assert len({tuple(row) for row in kept.tolist()}) > 1
     if kind == "onnx":
         facts = onnxruntime.InferenceSession(out.read_bytes()).get_modelmeta().custom_metadata_map
         assert json.loads(facts["medfs"])["prediction_sets"]["nominal"] == 0.5
